@@ -20,7 +20,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from urllib.parse import quote
 
-__all__ = ["QUIX", "collected", "figures_of", "measure", "whole"]
+__all__ = ["QUIX", "collected", "figures_of", "measure", "progress", "start", "usage", "whole"]
 
 QUIX = "quixstreams==3.28.1"
 _ENVIRONMENT = Path("build/bench/quix")
@@ -117,18 +117,15 @@ def collected(
     """
     name = Path(tempfile.mkdtemp(dir=folder))
     store = name / "store.sqlite"
-    command = [sys.executable, "-m", "flowtrail_collector", "collector", "run", *source,
-               "--flows", str(folder / "flows.yaml"), "--store", str(store), "--listen", "127.0.0.1:0"]  # fmt: skip
     began = time.perf_counter()
-    variables = {**os.environ, **(environment or {})}
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=variables)
+    process = start(source, store, folder, environment)
     try:
         first = last = finished = 0.0
         while not finished:
             time.sleep(0.05)
             assert process.poll() is None, "the collector has ended"
             assert time.perf_counter() - began < 600
-            read, ended, edges = _done(store)
+            read, ended, edges = progress(store)
             now = time.perf_counter()
             first = first or (now if read else 0.0)
             last = last or (now if read >= events else 0.0)
@@ -139,7 +136,7 @@ def collected(
     finally:
         process.terminate()
         process.wait(30)
-    read, *settled = _done(store)
+    read, *settled = progress(store)
     assert settled == [events // _STEPS, events // _STEPS * (_STEPS - 1)]
     used = _used_bytes(store)
     shutil.rmtree(name)
@@ -154,7 +151,17 @@ def collected(
     return found, read
 
 
-def _done(store: Path) -> tuple[int, int, int]:
+def start(
+    source: Sequence[str], store: Path, folder: Path, environment: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    """Start a collector; the arguments are those of `collected`."""
+    command = [sys.executable, "-m", "flowtrail_collector", "collector", "run", *source,
+               "--flows", str(folder / "flows.yaml"), "--store", str(store), "--listen", "127.0.0.1:0"]  # fmt: skip
+    variables = {**os.environ, **(environment or {})}
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=variables)
+
+
+def progress(store: Path) -> tuple[int, int, int]:
     """Events read, instances ended, edges counted; read from beside the process, which spends nothing on it."""
     try:
         with closing(sqlite3.connect(f"file:{quote(str(store))}?mode=ro", uri=True)) as connection:

@@ -27,9 +27,10 @@ from bench import ingest, ingest_whole
 from bench.lag_workers import Worker
 from bench.results import kafka_in, now_text, show, write
 from flowtrail.wire.amqp import to_amqp
+from flowtrail_collector.brokers.rabbitmq.bindings import Bindings
 from flowtrail_collector.brokers.rabbitmq.connection import connect
 from flowtrail_collector.brokers.rabbitmq.management import Management
-from flowtrail_collector.brokers.rabbitmq.stream import Bindings, declare_stream
+from flowtrail_collector.brokers.rabbitmq.stream import declare_stream
 from flowtrail_collector.settings import RabbitConfig
 from servers import RabbitServer
 
@@ -49,7 +50,10 @@ Runs = dict[str, list[dict[str, float]]]
 def config_of(server: RabbitServer) -> RabbitConfig:
     """How the collector reaches a server, and what it follows there."""
     return RabbitConfig(
-        server.url, management=f"http://127.0.0.1:{server.management_port}", exchanges=EXCHANGE
+        server.url,
+        management=f"http://127.0.0.1:{server.management_port}",
+        exchanges=EXCHANGE,
+        copy="published",
     )
 
 
@@ -75,7 +79,14 @@ def run_ingest(folder: Path, server: RabbitServer, events: int, rounds: int) -> 
     """The whole collector on both brokers, in turns."""
     config, topic = config_of(server), f"bench-{uuid.uuid4().hex[:8]}"
     (folder / "flows.yaml").write_text(ingest.FLOWS)
-    stream = ["--rabbitmq-management", config.management, "--rabbitmq-exchanges", EXCHANGE]
+    stream = [
+        "--rabbitmq-management",
+        config.management,
+        "--rabbitmq-exchanges",
+        EXCHANGE,
+        "--rabbitmq-copy",
+        config.copy,
+    ]
     runs: Runs = {"kafka": [], "rabbitmq": []}
     with kafka_in(folder) as servers:
         random.seed(SEED)

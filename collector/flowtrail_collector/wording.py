@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime
+from difflib import get_close_matches
+from itertools import islice
 
+_MOST_COMPARED = 1_000
 _MARK = re.compile(r"\\u\{([0-9a-f]{1,6})\}")
 
 
@@ -108,3 +112,9 @@ def age(moment: str | None, *, now: datetime | None = None) -> str:
         return ""
     seconds = ((now or datetime.now(UTC)) - datetime.fromisoformat(moment)).total_seconds()
     return f"{format_seconds(seconds)} ago" if seconds >= 0 else f"in {format_seconds(-seconds)}"
+
+
+def did_you_mean(asked: str, known: Iterable[str]) -> str:
+    """` (did you mean NAME?)` if one of the first thousand names is much like what was asked for; else nothing."""
+    near = get_close_matches(asked, list(islice(known, _MOST_COMPARED)), 1)
+    return f" (did you mean {unmistakable(near[0])}?)" if near else ""

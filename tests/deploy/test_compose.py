@@ -15,8 +15,7 @@ import pytest
 from dashkit.compose import RABBITMQ_ENV, filled_in
 from dashkit.files import REPOSITORY, load_yaml
 from flowtrail_collector.settings import RabbitConfig
-from orderflow.platform.settings import TOPICS, Settings
-from orderflow.runner.rabbitmq import UNHEARD
+from orderflow.platform.settings import Settings
 from servers import UnavailableError, servers_required
 from servers._tools import tool
 
@@ -103,7 +102,6 @@ def test_rabbitmq_is_there_only_with_its_environment_file(environment: dict[str,
             values["FLOWTRAIL_RABBITMQ"],
             values["FLOWTRAIL_RABBITMQ_PASSWORD"],
             values["FLOWTRAIL_RABBITMQ_MANAGEMENT"],
-            exchanges=values["FLOWTRAIL_RABBITMQ_EXCHANGES"],
         )
         config.validate()
         assert bool(config.url) == bool(environment)
@@ -129,12 +127,6 @@ def test_one_variable_gives_everybody_the_password_of_rabbitmq() -> None:
     for name, variable in places.items():
         value = filled_in(SERVICES[name]["environment"][variable], given)
         assert re.search(r"\bs3cret\b", value), name
-
-
-def test_exchanges_that_are_followed() -> None:
-    pattern = SERVICES["collector-1"]["environment"]["FLOWTRAIL_RABBITMQ_EXCHANGES"]
-    assert all(re.fullmatch(pattern, name) for name in TOPICS)
-    assert not any(re.fullmatch(pattern, name) for name in ("amq.topic", UNHEARD, ""))
 
 
 def test_what_the_dockerfile_copies_is_there_and_not_ignored() -> None:

@@ -80,7 +80,7 @@ def world(rabbitmq_server: RabbitServer, tmp_path_factory: pytest.TempPathFactor
         if servers_required():
             pytest.fail(f"FLOWTRAIL_REQUIRE_SERVERS is set, and {error}", pytrace=False)
         pytest.skip(str(error))
-    world.corner.exchange("payments")
+    world.corner.taken_exchange("payments")
     try:
         with world.trail.running():
             assert world.trail.ready(60)

@@ -156,7 +156,8 @@ def _error(letter: dict[str, Any]) -> str:
 
 
 def _place(item: dict[str, Any], prefix: str = "") -> str:
-    return f"{item[f'{prefix}topic']}/{item[f'{prefix}partition']}@{item[f'{prefix}offset']}"
+    topic, partition, offset = (item[f"{prefix}{part}"] for part in ("topic", "partition", "offset"))
+    return str(topic) if offset is None else f"{topic}/{partition}@{offset}"
 
 
 def _moved(line: dict[str, Any]) -> str:

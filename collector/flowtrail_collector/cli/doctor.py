@@ -33,7 +33,8 @@ _PACKAGES = (
 )
 
 _OF_RABBITMQ = (
-    "rabbitmq", "rabbitmq-password-file", "rabbitmq-management", "rabbitmq-exchanges", "rabbitmq-queue",
+    "rabbitmq", "rabbitmq-password-file", "rabbitmq-management", "rabbitmq-exchanges", "rabbitmq-copy",
+    "rabbitmq-queue",
 )  # fmt: skip
 
 Check = tuple[str, bool, str]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,7 +19,7 @@ from flowtrail_collector.errors import ConfigurationError
 from flowtrail_collector.sagas.model.fields import CountFrom, Field
 from flowtrail_collector.sagas.model.flows import Children, Correlate, Flow, Flows, Step
 from flowtrail_collector.units import parse_duration
-from flowtrail_collector.wording import counted, format_span, printable
+from flowtrail_collector.wording import counted, did_you_mean, format_span, printable
 
 if TYPE_CHECKING:
     from flowtrail_collector.sagas.trial import Occasion
@@ -100,8 +99,7 @@ def _warn_of_strangers(loaded: Flows, occasions: list[Occasion], name: str) -> N
     if not occasions:
         print_complaint(f"{name}: it contains no events")
     for kind in dict.fromkeys(item.type for item in occasions if item.type not in loaded.by_type):
-        close = difflib.get_close_matches(kind, loaded.by_type, n=1)
-        hint = f" (did you mean {close[0]}?)" if close else ""
+        hint = did_you_mean(kind, loaded.by_type)
         print_complaint(f"warning: no flow names {printable(kind)}{hint}: it has no effect")
 
 

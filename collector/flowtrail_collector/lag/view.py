@@ -161,6 +161,10 @@ class LagView:
             },
         }
 
+    def names(self) -> list[str]:
+        """All groups, by name."""
+        return sorted(self._state[0])
+
     def detail(self, group: str) -> dict[str, Any] | None:
         """One group with its topics and partitions; None if it isn't known."""
         readings, at = self._state[:2]

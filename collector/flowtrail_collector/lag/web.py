@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from flowtrail_collector.lag.view import LagView
 from flowtrail_collector.web.json import ApiError, int_param, json_response
+from flowtrail_collector.wording import did_you_mean, unmistakable
 
 __all__ = ["lag_routes"]
 
 _ALL = 1_000_000
+_MOST_MEANT = 3
 
 
 def lag_routes(view: LagView) -> list[BaseRoute]:
@@ -35,7 +39,13 @@ def lag_routes(view: LagView) -> list[BaseRoute]:
             return json_response(view.overview(request.query_params.get("name"), limit))
         found = view.detail(group)
         if found is None:
-            raise ApiError(404, f"no group {group!r}")
+            raise ApiError(404, f"no group {group!r}{_meant(view.names(), group)}")
         return json_response(found)
 
     return [Route("/api/v1/lag", lag, methods=["GET"])]
+
+
+def _meant(names: Sequence[str], asked: str) -> str:
+    """Groups that have it in their name, such as a queue without its broker; else the one that is most like it."""
+    near = [name for name in names if asked and asked in name][:_MOST_MEANT]
+    return f" (did you mean {' or '.join(map(unmistakable, near))}?)" if near else did_you_mean(asked, names)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
-from difflib import get_close_matches
 from typing import Any, cast
 
 from starlette.requests import Request
@@ -24,7 +23,7 @@ from flowtrail_collector.sagas.stuck import Reason, diagnose, diagnose_cause, st
 from flowtrail_collector.units import iso_time_ms
 from flowtrail_collector.web.cursors import cursor_of, key_in
 from flowtrail_collector.web.json import ApiError, bool_param, int_param, json_response, text_param
-from flowtrail_collector.wording import unmistakable
+from flowtrail_collector.wording import did_you_mean, unmistakable
 
 MAX_LIMIT = 1_000
 MAX_OFFSET = 100_000
@@ -109,10 +108,9 @@ def cause_query(request: Request, views: SagaLists) -> tuple[list[StuckCause], i
 
 
 def _no_such(what: str, name: str, known: Iterable[str]) -> str:
-    near = get_close_matches(name, known := list(known), 1)
-    meant = f" (did you mean {near[0]}?)" if near else ""
+    known = list(known)
     there = ", ".join(known[:_NAMED]) + (", ..." if len(known) > _NAMED else "") or "none"
-    return f"no {what} is called {unmistakable(name)}{meant}: there are {there}"
+    return f"no {what} is called {unmistakable(name)}{did_you_mean(name, known)}: there are {there}"
 
 
 def saga_routes(views: SagaLists, progress_of: GroupProgressOf = lambda group: None) -> list[BaseRoute]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import Literal
 from urllib.parse import quote, unquote, urlsplit
 
 from flowtrail_collector.errors import ConfigurationError
 from flowtrail_collector.settings.checks import Section, check_pattern, is_http
 
-__all__ = ["RabbitConfig"]
+__all__ = ["Copy", "RabbitConfig"]
+
+Copy = Literal["routed", "published"]
 
 _EXAMPLE = "amqp://user@host:5672/vhost"
 _MIN_BYTES = 1_000_000
@@ -25,7 +28,9 @@ class RabbitConfig(Section):
         password: The user's, unless it stands in the URL.
         management: Base URL of the management API; empty: on the same host, at its usual port.
         exchanges: Pattern of the exchanges whose events are followed; it has to fit the whole name.
-        queue: Name of the stream that keeps a copy of what those exchanges route.
+        copy: What of their events is followed: `routed`, what they route to somebody's queue; `published`, also what nobody
+            takes, which the server then neither returns nor sends to an alternate exchange.
+        queue: Name of the stream that keeps a copy of it.
         max_age_seconds: How long the stream keeps it.
         max_bytes: Size beyond which the oldest of it goes.
     """
@@ -34,6 +39,7 @@ class RabbitConfig(Section):
     password: str | None = field(default=None, repr=False)
     management: str = field(default="", repr=False)
     exchanges: str = r"(?!amq\.).+"
+    copy: Copy = "routed"
     queue: str = "flowtrail.events"
     max_age_seconds: float = 86400.0
     max_bytes: int = 2_000_000_000
@@ -51,6 +57,11 @@ class RabbitConfig(Section):
         user = unquote(parts.username) if parts.username else "guest"
         in_url = unquote(parts.password) if parts.password is not None else None
         return user, self.password or in_url or "guest"
+
+    @property
+    def is_password_given(self) -> bool:
+        """Whether the password isn't just RabbitMQ's own for `guest`."""
+        return bool(self.password or urlsplit(self.url).password)
 
     @property
     def shown(self) -> str:

@@ -14,7 +14,7 @@ from typing import Any, get_args
 from flowtrail_collector.settings.checks import read_token
 from flowtrail_collector.settings.lag import Granularity, LagSettings
 from flowtrail_collector.settings.oidc import DefaultRole, OidcConfig
-from flowtrail_collector.settings.rabbitmq import RabbitConfig
+from flowtrail_collector.settings.rabbitmq import Copy, RabbitConfig
 from flowtrail_collector.settings.sections import (
     CollectorConfig,
     KafkaConfig,
@@ -103,6 +103,10 @@ SETTINGS = (
             "Its management API; by default http://HOST:15672, with amqps:// https://HOST:15671."),
     Setting("rabbitmq-exchanges", "rabbitmq.exchanges",
             "Exchanges whose events are followed (regular expression for the whole name)."),
+    Setting("rabbitmq-copy", "rabbitmq.copy",
+            "Which of their events are followed: those that reach somebody's queue (routed), or all (published): then the"
+            " server no longer returns what no queue takes, nor sends it to an alternate exchange.",
+            Kind.CHOICE, choices=get_args(Copy)),
     Setting("rabbitmq-queue", "rabbitmq.queue",
             "The stream the collector declares there and binds to them: a copy of what they route."),
     Setting("rabbitmq-max-age", "rabbitmq.max_age_seconds",

@@ -10,7 +10,6 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Callable, Iterable
-from difflib import get_close_matches
 from typing import Any
 
 from starlette.datastructures import QueryParams
@@ -18,6 +17,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from flowtrail_collector.web.json import ApiError
+from flowtrail_collector.wording import did_you_mean
 
 __all__ = ["asked_by", "check_names", "only_known_queries"]
 
@@ -65,9 +65,7 @@ def _unknown(name: str, known: frozenset[str]) -> str:
     shown = repr(name[:60])
     if not known:
         return f"{shown} isn't known here: this takes no parameters"
-    near = get_close_matches(name, known, 1)
-    meant = f" (did you mean {near[0]}?)" if near else ""
-    return f"{shown} isn't known here{meant}: this takes {', '.join(sorted(known))}"
+    return f"{shown} isn't known here{did_you_mean(name, known)}: this takes {', '.join(sorted(known))}"
 
 
 def _is_ours(path: str) -> bool:

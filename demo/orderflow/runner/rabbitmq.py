@@ -103,11 +103,15 @@ class RabbitMQ:
             channel.confirm_delivery()
             channel.basic_publish(self.name(topic), kind, body, properties, mandatory=True)
 
-    def followed(self) -> set[str]:
-        """The exchanges, without namespace, that the collector follows by now."""
-        found = self._manage("GET", f"queues/{self._vhost}/{quote(self.stream, safe='')}/bindings")
-        prefix = self.name("")
-        return {each["source"].removeprefix(prefix) for each in found or () if each["source"]}
+    def is_followed(self) -> bool:
+        """Whether the collector's stream is bound with all that queues of this run are bound with."""
+        found = self._manage("GET", f"bindings/{self._vhost}") or ()
+        bound: dict[bool, set[tuple[str, str]]] = {True: set(), False: set()}
+        for each in found:
+            if each["source"] and each["source"].startswith(self.name("")):
+                key = "" if each["source"] == self.name(UNHEARD) else each["routing_key"]  # it takes any
+                bound[each["destination"] == self.stream].add((each["source"], key))
+        return bool(bound[False]) and bound[False] <= bound[True]
 
     def remove_run(self) -> None:
         """Delete this run's exchanges and queues from a server that others use too, as far as it lets us."""

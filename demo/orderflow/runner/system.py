@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from orderflow.platform.settings import RABBITMQ, SERVICES, SettingsError, qualified, topics_on
+from orderflow.platform.settings import SERVICES, SettingsError, qualified
 from orderflow.runner.broker import Broker
 from orderflow.runner.children import Child, Children
 from orderflow.runner.rabbitmq import UNHEARD
@@ -46,9 +46,6 @@ def start_system(children: Children, broker: Broker, folder: Path, environment: 
     collector = _start_collector(children, broker, folder, environment)
     url = collector.wait_for(r"(http://\S+?:\d+)")[1]
     rabbit = broker.rabbitmq
-    if rabbit is not None:  # which keeps nothing for a collector that comes later
-        wanted = set(topics_on(RABBITMQ, broker.choice))
-        collector.wait_until(lambda: wanted <= rabbit.followed())
     settings = {
         **environment,
         "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap_servers,
@@ -73,6 +70,8 @@ def start_system(children: Children, broker: Broker, folder: Path, environment: 
     }
     for child in started.values():
         child.wait_for("has joined group")
+    if rabbit is not None:  # which keeps nothing for a collector that comes later
+        collector.wait_until(rabbit.is_followed)
     orders_url = started["orders"].wait_for(r"listening on (http://\S+?:\d+)")[1]
     metrics = {name: child.wait_for(r"metrics on (http://\S+)")[1] for name, child in started.items()}
     return System(url, orders_url, collector, settings, metrics)
@@ -101,7 +100,7 @@ def _start_collector(
         )  # it holds a password, which a command line shows everybody
         command += [
             "--rabbitmq-management", rabbit.management,
-            "--rabbitmq-exchanges", broker.topics_pattern,
+            "--rabbitmq-exchanges", f"{broker.topics_pattern}|{re.escape(rabbit.name(UNHEARD))}",
             "--rabbitmq-queue", rabbit.stream,
             "--lag-groups", rf"^(?!rabbitmq:([^.]+\.)?{UNHEARD}$)",
         ]  # fmt: skip

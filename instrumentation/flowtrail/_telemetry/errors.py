@@ -9,6 +9,8 @@ from opentelemetry.trace import Span, Status, StatusCode
 from flowtrail._telemetry import attributes
 from flowtrail.wire.dead_letters import text_of, type_name
 
+_MAX_LINE_CHARACTERS = 300
+
 
 def error_type_of(error: Any) -> str:
     """What went wrong, in a word that may be a label.
@@ -20,6 +22,14 @@ def error_type_of(error: Any) -> str:
     if isinstance(error, str):
         return error
     return type_name(error) if isinstance(error, BaseException) else str(error.name())
+
+
+def failure_text(error: BaseException | str) -> str:
+    """Kind and message of an exception for a log line, 300 characters at most; a word stays what it is."""
+    if isinstance(error, str):
+        return error[:_MAX_LINE_CHARACTERS]
+    text = text_of(error)
+    return (f"{type_name(error)}: {text}" if text else type_name(error))[:_MAX_LINE_CHARACTERS]
 
 
 def mark_failed(span: Span, error: BaseException | str, kind: str) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from collections.abc import Mapping
 from threading import get_ident
 from typing import Any, Protocol
 
@@ -34,7 +35,8 @@ CONSUME_TEXT = (
     "id=%(event_id)s correlation_id=%(correlation_id)s causation_id=%(causation_id)s attempt=%(attempt)s "
     "outcome=%(outcome)s duration_ms=%(duration_ms).3f"
 )
-_TEXTS = (PUBLISH_TEXT, CONSUME_TEXT)
+_WHY = " error=%(error)r"  # quoted, without line breaks
+_TEXTS = (PUBLISH_TEXT, CONSUME_TEXT, PUBLISH_TEXT + _WHY, CONSUME_TEXT + _WHY)
 
 _reported: set[str] = set()
 _first = logging.makeLogRecord({})
@@ -80,10 +82,11 @@ class MessageRecord(logging.LogRecord):
         of: Reportable = own.pop("_of")
         thread, now_ns = own.pop("_thread"), own.pop("_now_ns")
         set_by_others = dict(own)
-        text = PUBLISH_TEXT if self.name == PUBLISH.name else CONSUME_TEXT
+        fields = of.log_fields()
+        text = _text(self.name, fields)
         own.update(_templates.get((text, self.levelno)) or _template(self.name, text, self.levelno))
         created = now_ns / 1e9
-        own.update(of.log_fields())
+        own.update(fields)
         own.update(
             created=created,
             msecs=now_ns // 1_000_000 % 1000 + 0.0,
@@ -131,8 +134,8 @@ def report(logger: logging.Logger, level: int, now_ns: int, of: Reportable) -> N
     """
     if _factory() is not logging.LogRecord:
         # The program makes its own kind of record; it gets them.
-        text, fields = PUBLISH_TEXT if logger is PUBLISH else CONSUME_TEXT, of.log_fields()
-        logger.log(level, text, fields, extra=fields)
+        fields = of.log_fields()
+        logger.log(level, _text(logger.name, fields), fields, extra=fields)
         return
     kind = PublishRecord if logger is PUBLISH else ConsumeRecord
     record: MessageRecord = _new_record(kind)
@@ -167,6 +170,11 @@ def report(logger: logging.Logger, level: int, now_ns: int, of: Reportable) -> N
         at = at.parent if at.propagate else None
     if not handled:
         logger.handle(record)  # logging's last resort
+
+
+def _text(name: str, fields: Mapping[str, Any]) -> str:
+    plain, failed = _TEXTS[:2], _TEXTS[2:]
+    return (failed if fields["error"] else plain)[name != PUBLISH.name]
 
 
 def _is_plain(kind: type[logging.Handler]) -> bool:

@@ -9,7 +9,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind
 
 from flowtrail._telemetry import attributes
-from flowtrail._telemetry.errors import error_type_of, mark_failed
+from flowtrail._telemetry.errors import error_type_of, failure_text, mark_failed
 from flowtrail._telemetry.logs import PUBLISH, PUBLISH_LEVELS, report
 from flowtrail._telemetry.reporter import Reporter
 from flowtrail._telemetry.routes import SendRoute
@@ -43,6 +43,7 @@ class OutgoingMessage:
     """
 
     __slots__ = (
+        "_failure",
         "_key",
         "_over",
         "_place",
@@ -187,6 +188,7 @@ class OutgoingMessage:
                 self._end_span(self.span, error, kind)
             self.route.record_failure(self.seconds, kind)
             if PUBLISH.isEnabledFor(ERROR):
+                self._failure = failure_text(error)
                 report(PUBLISH, ERROR, reporter.time_ns(), self)
         except Exception as failure:  # noqa: BLE001 - telemetry never breaks the host
             reporter.internal_error("sending", failure)
@@ -223,6 +225,7 @@ class OutgoingMessage:
             "trace_id": None if trace_context is None else f"{trace_context.trace_id:032x}",
             "outcome": self.error_type or "ok",
             "duration_ms": self.seconds * 1e3,
+            "error": getattr(self, "_failure", None),
         }
 
 

@@ -14,7 +14,7 @@ from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanKind
 from flowtrail._context import FLOW_KEY, attach, get_current
 from flowtrail._event import Event, build_event, record_id
 from flowtrail._telemetry import attributes, reads
-from flowtrail._telemetry.errors import error_type_of, mark_failed
+from flowtrail._telemetry.errors import error_type_of, failure_text, mark_failed
 from flowtrail._telemetry.logs import CONSUME, CONSUME_LEVELS, report
 from flowtrail._telemetry.reporter import Reporter
 from flowtrail._telemetry.routes import ProcessRoute
@@ -50,6 +50,7 @@ class Processing:
         "_decode",
         "_error",
         "_event",
+        "_failure",
         "_outer",
         "_reporter",
         "_route",
@@ -255,6 +256,8 @@ class Processing:
                     route.settle()
             level = WARNING if kind else INFO
             if CONSUME_LEVELS.get(level) or CONSUME.isEnabledFor(level):
+                if error is not None:  # in words: a record that holds it would hold all its frames do
+                    self._failure = failure_text(error)
                 report(CONSUME, level, reporter.time_ns(), self)
         except Exception as failure:  # noqa: BLE001 - telemetry never breaks the host
             reporter.internal_error("processing", failure)
@@ -312,4 +315,5 @@ class Processing:
             "attempt": self.attempt,
             "outcome": self.outcome,
             "duration_ms": self.seconds * 1e3,
+            "error": getattr(self, "_failure", None),
         }

@@ -226,6 +226,31 @@ def test_filters_and_limits(sql_database):
     assert reads.list_causes(Selection(group="nobody"), NOW_MS, 50) == []
 
 
+@pytest.mark.parametrize(
+    ("asked", "count"),
+    [
+        ("orders", 2),
+        ("rabbitmq:payments.orders", 1),
+        ("rabbitmq:orders", 1),
+        ("rabbitmq:mine", 1),
+        ("rabbitmq:payments.mine", 1),
+        ("payments.orders", 0),
+        ("rabbitmq:", 0),
+    ],
+)
+def test_a_group_on_rabbitmq_is_found_by_its_queue_too(sql_database, asked, count):
+    places = [("payments", "orders"), ("rabbitmq:payments", "orders"), ("rabbitmq:payments", "mine")]
+    keep(
+        sql_database,
+        [
+            dead(n, letter=DeadLetterHeaders("x", source, group=group))
+            for n, (source, group) in enumerate(places)
+        ],
+    )
+    found = DeadLetterReads(sql_database).list_causes(Selection(group=asked), NOW_MS, 50)
+    assert sum(each.letters for each in found) == count
+
+
 @pytest.mark.parametrize("state", [None, *STATES])
 def test_what_is_narrowed_to_a_cause_is_found_by_its_index(tmp_path, state):
     database = SqliteDatabase(tmp_path / "store.sqlite")

@@ -76,6 +76,10 @@ def test_one_group_has_its_partitions(url: str) -> None:
 def test_unknown_groups_and_a_collector_that_has_not_collected_are_errors(url: str) -> None:
     answer = httpx.get(f"{url}/api/v1/lag", params={"group": "nobody"})
     assert (answer.status_code, answer.json()) == (404, {"error": "no group 'nobody'"})
+    for asked, meant in (("bill", "billing"), ("biling", "billing")):
+        answer = httpx.get(f"{url}/api/v1/lag", params={"group": asked})
+        assert answer.json() == {"error": f"no group {asked!r} (did you mean {meant}?)"}
+    assert "did you mean" not in httpx.get(f"{url}/api/v1/lag", params={"group": ""}).text
     app = build_app(lag_routes(LagView()), token=None, on_error=lambda part, error: None)
     with served(app) as other:
         assert httpx.get(f"{other}/api/v1/lag").status_code == 503

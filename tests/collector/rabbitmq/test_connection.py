@@ -70,3 +70,19 @@ def test_a_port_that_never_answers_is_one_line(monkeypatch: pytest.MonkeyPatch) 
         with pytest.raises(ServiceUnreachableError, match="no RabbitMQ broker answers at") as caught:
             connect(config, "test")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        (CONFIG, "with this password"),
+        (RabbitConfig("amqp://ann@broker/shop", password="s3cret"), "with this password"),
+        (RabbitConfig("amqp://ann@broker/shop"), "no other one was given: set FLOWTRAIL_RABBITMQ_PASSWORD"),
+    ],
+    ids=["in the URL", "in the variable", "none"],
+)
+def test_a_refused_login_says_whether_a_password_was_given(config: RabbitConfig, said: str) -> None:
+    with pytest.raises(RefusedError) as caught, said_by(config):
+        raise exceptions.ProbableAuthenticationError(repr(REFUSED))
+    assert said in str(caught.value)
+    assert "s3cret" not in str(caught.value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pika
@@ -55,8 +56,8 @@ def everything(corner: Corner) -> list[Any]:
 def test_what_is_well_is_said_and_nothing_is_changed(
     corner: Corner, following: Following, doctor: Doctor
 ) -> None:
-    corner.exchange("orders")
-    corner.exchange("payments", "fanout")
+    corner.taken_exchange("orders")
+    corner.taken_exchange("payments", "fanout")
     before = doctor()
     assert wrong(before).keys() == set()
     assert (
@@ -129,12 +130,14 @@ def test_a_permission_that_lacks(
 
 
 def test_exchanges_that_are_not_followed(corner: Corner, following: Following, doctor: Doctor) -> None:
-    orders = corner.exchange("orders")
+    orders = corner.taken_exchange("orders")
     with following:
         until(lambda: following.problem() == "", following.problem)
-    later, shared = corner.exchange("later"), corner.exchange("shared", "x-consistent-hash")
+    later, shared = corner.taken_exchange("later"), corner.exchange("shared", "x-consistent-hash")
+    unheard = corner.exchange("unheard")
     found = doctor()
-    assert found["rabbitmq exchanges"] == (True, "1 of 3 exchanges followed")
+    told = f"2 of 4 exchanges followed; no queue is bound to {shared}, {unheard}: nothing of what is published there is followed"
+    assert found["rabbitmq exchanges"] == (True, told)
     problems = wrong(found)
     assert problems.keys() == {f"exchange {later}", f"exchange {shared}"}
     assert "start the collector" in problems[f"exchange {later}"]
@@ -142,6 +145,18 @@ def test_exchanges_that_are_not_followed(corner: Corner, following: Following, d
     with corner.channel() as channel:
         channel.exchange_bind(shared, orders, "#")
     assert wrong(doctor()).keys() == {f"exchange {later}"}
+
+
+def test_a_collector_that_follows_all_that_is_published(
+    corner: Corner, tmp_path: Path, doctor: Doctor
+) -> None:
+    orders = corner.exchange("orders")
+    with Following(corner, tmp_path, copy="published") as following:
+        until(lambda: following.problem() == "", following.problem)
+    corner.queue("orders.mine", orders, "OrderPlaced")
+    (problem,) = wrong(doctor()).values()
+    assert "--rabbitmq-copy published" in problem
+    assert wrong(doctor(copy="published")) == {}
 
 
 def test_a_queue_of_somebody_else_in_the_streams_place(corner: Corner, doctor: Doctor) -> None:

@@ -22,7 +22,7 @@ def send(corner: Corner, exchange: str, routing_key: str, name: str) -> None:
 def test_the_tail_reads_on(
     corner: Corner, following: Following, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    orders = corner.exchange("orders")
+    orders = corner.taken_exchange("orders")
     change_client(kind, monkeypatch)
     with following:
         until(lambda: corner.followed() == {orders}, "the binding")

@@ -15,9 +15,9 @@ from pathlib import Path
 import pika
 import pytest
 
+from flowtrail_collector.settings.rabbitmq import Copy
 from flowtrail_collector.store.packs.reading import packs_between
-from rabbitkit import Corner, Place
-from rabbitkit._corner import send
+from rabbitkit import Corner, Place, send
 from servers import ManagedProcess, RabbitServer, free_port
 from waiting import scaled, until
 
@@ -69,7 +69,7 @@ class Publisher(threading.Thread):
 class Killable:
     """A collector as a process."""
 
-    def __init__(self, corner: Corner, folder: Path) -> None:
+    def __init__(self, corner: Corner, folder: Path, copy: Copy) -> None:
         (folder / "flows.yaml").write_text(FLOWS, encoding="utf-8")
         self.store, self._port = folder / "store.sqlite", free_port()
         command = [
@@ -77,6 +77,7 @@ class Killable:
             "--rabbitmq-management", corner.place.management,
             "--rabbitmq-exchanges", corner.exchanges,
             "--rabbitmq-queue", corner.stream,
+            "--rabbitmq-copy", copy,
             "--flows", str(folder / "flows.yaml"),
             "--store", str(self.store),
             "--listen", f"127.0.0.1:{self._port}",
@@ -110,17 +111,20 @@ class Killable:
         return len(set(events)), len(events), started
 
 
-def test_kills_and_restarts_change_no_count(rabbitmq_server: RabbitServer, tmp_path: Path) -> None:
+@pytest.mark.parametrize("copy", ["routed", "published"])
+def test_kills_and_restarts_change_no_count(
+    rabbitmq_server: RabbitServer, tmp_path: Path, copy: Copy
+) -> None:
+    """A server that starts has the stream later than other queues: restarts only where it is the only one."""
     server, chance = rabbitmq_server, random.Random(7)
     corner = Corner(Place(server.url, f"http://127.0.0.1:{server.management_port}"))
-    orders = corner.exchange("orders")
-    collector, publisher = Killable(corner, tmp_path), Publisher(corner, orders)
-    restarts = set(chance.sample(range(KILLS), RESTARTS))
+    orders = corner.taken_exchange("orders") if copy == "routed" else corner.exchange("orders")
+    collector, publisher = Killable(corner, tmp_path, copy), Publisher(corner, orders)
+    restarts = set() if copy == "routed" else set(chance.sample(range(KILLS), RESTARTS))
     collector.process.start()
     publisher.start()
-    until(
-        lambda: any(each["source"] == orders for each in corner.manage("GET", "bindings/%2F")), "the binding"
-    )
+    bindings = f"bindings/%2F/e/{orders}/q/{corner.stream}"
+    until(lambda: corner.manage("GET", bindings), "the binding")
     for number in range(KILLS):
         before = publisher.confirmed
         publisher.publish_more(EVENTS_A_KILL)

@@ -13,6 +13,7 @@ import pytest
 
 import flowtrail
 from flowtrail_collector.brokers.rabbitmq.browsing import counts_looks
+from flowtrail_collector.cli._dead_letters_view import _moved
 from rabbitkit import Corner, Following
 from waiting import scaled, until
 
@@ -82,6 +83,12 @@ def test_sent_back_they_leave_their_queue_and_arrive_as_they_were(
         assert (done["redriven"], done["refused"]) == (3, 0)
         until(lambda: (corner.depth(queue), corner.depth(dead)) == (3, 0), "messages back")
         assert len(letters(following, "redriven")) == 3
+        audit = following.api("dead-letters/audit")["moved"]
+        assert {
+            (line["target_topic"], line["target_partition"], line["target_offset"]) for line in audit
+        } == {(f"rabbitmq:{queue}", None, None)}
+        shown = _moved(audit[0])
+        assert f" redriven to rabbitmq:{queue} by " in shown
     with corner.channel() as channel:
         _, properties, _ = channel.basic_get(queue)
     assert not [name for name in properties.headers if "death" in name]

@@ -48,6 +48,35 @@ def test_a_memory_alarm_is_told_and_what_was_published_before_is_read(
     corner.clear()
 
 
+def test_a_server_that_was_started_anew_is_told_once_and_followed_again(
+    rabbitmq_server: RabbitServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    corner = corner_of(rabbitmq_server)
+    orders = corner.taken_exchange("orders")
+
+    def told() -> list[str]:
+        return [line for line in caplog.messages if f"{corner.stream} may lack what its queues got" in line]
+
+    with Following(corner, tmp_path) as following:
+        until(lambda: following.problem() == "", following.problem)
+        corner.publish(orders, 3)
+        until(lambda: len(following.events()) == 3, "the events")
+        assert told() == []
+        rabbitmq_server.stop()
+        until(lambda: following.problem() != "", "the outage")
+        rabbitmq_server.start()
+        until(lambda: following.problem() == "", following.problem, 60)
+        until(told, lambda: caplog.text)
+        # The tail reads the stream, so it is there.
+        corner.publish(orders, 3, first=3)
+        until(lambda: len(following.events()) == 6, following.events)
+    with Following(corner, tmp_path) as following:
+        until(lambda: following.problem() == "", following.problem)
+    (line,) = told()
+    assert line.startswith("RabbitMQ was started at ")
+    corner.clear()
+
+
 def test_a_frozen_server_is_one_line_on_call_and_its_queues_say_how_old_their_figures_are(
     rabbitmq_server: RabbitServer, tmp_path: Path
 ) -> None:
@@ -92,7 +121,7 @@ def test_streams_need_no_plug_in_and_their_feature_flag_is_asked_for(tmp_path: P
     server.start()
     try:
         corner = corner_of(server)
-        orders = corner.exchange("orders")
+        orders = corner.taken_exchange("orders")
         with Following(corner, tmp_path) as following:
             until(lambda: "enable_feature_flag stream_queue" in following.problem(), following.problem)
             assert "\n" not in following.problem()

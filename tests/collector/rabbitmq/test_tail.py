@@ -78,7 +78,7 @@ def test_restarts_read_every_event_once_and_queues_keep_theirs(
 
 
 def test_large_and_small_messages_are_read_whole(corner: Corner, following: Following) -> None:
-    orders = corner.exchange("orders")
+    orders = corner.taken_exchange("orders")
     start(corner, following, orders)
     corner.publish(orders, 2)
     corner.publish(orders, 2, first=2, size=900_000)
@@ -98,7 +98,7 @@ def test_each_kind_of_exchange_is_followed(corner: Corner, following: Following,
 
 
 def test_an_exchange_that_shares_out_its_messages_is_left_alone(corner: Corner, following: Following) -> None:
-    orders, shared = corner.exchange("orders"), corner.exchange("shared", "x-consistent-hash")
+    orders, shared = corner.taken_exchange("orders"), corner.exchange("shared", "x-consistent-hash")
     queue = corner.queue("mine", shared, "1")
     start(corner, following, orders)
     corner.publish(shared, 20)
@@ -111,9 +111,9 @@ def test_an_exchange_that_shares_out_its_messages_is_left_alone(corner: Corner, 
 def test_a_new_exchange_is_followed_and_what_is_no_longer_wanted_unbound(
     corner: Corner, following: Following
 ) -> None:
-    orders = corner.exchange("orders")
+    orders = corner.taken_exchange("orders")
     start(corner, following, orders)
-    payments = corner.exchange("payments")
+    payments = corner.taken_exchange("payments")
     until(lambda: corner.followed() == {orders, payments}, "the new exchange")
     with corner.channel() as channel:
         channel.exchange_declare("amq.topic", passive=True)
@@ -122,14 +122,14 @@ def test_a_new_exchange_is_followed_and_what_is_no_longer_wanted_unbound(
 
 
 def test_without_events_time_goes_on(corner: Corner, following: Following) -> None:
-    start(corner, following, corner.exchange("orders"))
+    start(corner, following, corner.taken_exchange("orders"))
     began = int(time.time() * 1000)
     until(lambda: following.watermark_ms() > began, "the watermark")
     assert following.watermark_ms() <= time.time() * 1000
 
 
 def test_a_stream_that_was_deleted_is_begun_anew(corner: Corner, following: Following) -> None:
-    orders = corner.exchange("orders")
+    orders = corner.taken_exchange("orders")
     start(corner, following, orders)
     corner.publish(orders, 8)
     until(lambda: len(following.events()) == 8, "events")

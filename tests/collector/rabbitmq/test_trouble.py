@@ -48,7 +48,7 @@ def test_what_keeps_it_from_beginning(
 def test_permissions_that_lack_are_named_and_the_rest_is_followed(
     corner: Corner, tmp_path: Path, user: str
 ) -> None:
-    orders, secret = corner.exchange("orders"), corner.exchange("secret")
+    orders, secret = corner.taken_exchange("orders"), corner.taken_exchange("secret")
     with Following(corner, tmp_path, url=url_of(corner, user, user)) as following:
         until(lambda: "rabbitmqctl" in following.problem(), following.problem)
         allow(corner, user, corner.stream, f"{corner.stream}|amq.default", f"{corner.stream}|{orders}")
@@ -63,7 +63,7 @@ def test_permissions_that_lack_are_named_and_the_rest_is_followed(
 
 
 def test_no_say_in_management_is_named(corner: Corner, tmp_path: Path, user: str) -> None:
-    orders = corner.exchange("orders")
+    orders = corner.taken_exchange("orders")
     allow(corner, user, ".*", ".*", ".*")
     corner.manage("PUT", f"users/{user}", {"password": user, "tags": ""})
     with Following(corner, tmp_path, url=url_of(corner, user, user)) as following:
@@ -111,7 +111,7 @@ def test_exchanges_that_are_not_there_are_named_until_they_are(
 ) -> None:
     with following:
         until(lambda: "correct --rabbitmq-exchanges, or declare one" in caplog.text, lambda: caplog.text)
-        orders = corner.exchange("orders")
+        orders = corner.taken_exchange("orders")
         bindings = f"queues/%2F/{corner.stream}/bindings"
         until(lambda: orders in {each["source"] for each in corner.manage("GET", bindings)}, "the binding")
         corner.publish(orders, 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 
 import pytest
 from opentelemetry import trace
@@ -145,6 +146,41 @@ def test_the_log_line(caplog: pytest.LogCaptureFixture) -> None:
     assert "consume topic=orders partition=0 offset=7 group=g" in line.getMessage()
     assert "correlation_id=c" in line.getMessage()
     assert "outcome=ok" in line.getMessage()
+
+
+class _Sayless(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ValueError("no such card"), "error='ValueError: no such card'"),
+        (ValueError(), "error='ValueError'"),
+        (
+            ValueError("a\nconsume topic=other \x1b[31m"),
+            r"error='ValueError: a\nconsume topic=other \x1b[31m'",
+        ),
+        (ValueError("x" * 10_000), f"error='ValueError: {'x' * 288}'"),
+        (_Sayless(), "which has no message>'"),
+    ],
+    ids=["message", "none", "lines", "long", "broken"],
+)
+@pytest.mark.parametrize("how", ["raised", "failed"])
+def test_the_log_line_of_a_failure_says_why(
+    caplog: pytest.LogCaptureFixture, error: Exception, said: str, how: str
+) -> None:
+    lab = Lab()
+    with suppress(type(error)), lab.telemetry.processing(record()) as processing:
+        if how == "raised":
+            raise error
+        processing.fail(error)
+        processing.outcome = "dead_letter"
+    (line,) = caplog.records
+    assert line.getMessage().endswith(said)
+    assert "\n" not in line.getMessage()
+    assert f"outcome={'error' if how == 'raised' else 'dead_letter'} " in line.getMessage()
 
 
 def test_internal_failures_are_counted_logged_once_and_kept_away(

@@ -115,6 +115,22 @@ def test_the_log_line_names_the_event(caplog: pytest.LogCaptureFixture) -> None:
     assert logging.Formatter("%(asctime)s %(threadName)s %(process)d %(message)s").format(line)
 
 
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ValueError("no queue takes it\nat all"), r"error='ValueError: no queue takes it\nat all'"),
+        ("_MSG_TIMED_OUT", "error='_MSG_TIMED_OUT'"),
+    ],
+    ids=["exception", "word"],
+)
+def test_the_log_line_of_a_failure_says_why(
+    caplog: pytest.LogCaptureFixture, error: Exception | str, said: str
+) -> None:
+    Lab().telemetry.sending("orders", type="OrderPlaced").fail(error)
+    (line,) = caplog.records
+    assert line.getMessage().endswith(said)
+
+
 def test_own_log_record_factories_are_used(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "flowtrail")
     factory = logging.getLogRecordFactory()

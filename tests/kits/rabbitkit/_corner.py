@@ -71,6 +71,12 @@ class Corner:
             channel.exchange_declare(self.called(name), kind, durable=True)
         return self.called(name)
 
+    def taken_exchange(self, name: str, kind: str = "topic") -> str:
+        """Declare an exchange and a queue that takes all it gets; the exchange's name."""
+        exchange = self.exchange(name, kind)
+        self.queue(f"{name}.all", exchange)
+        return exchange
+
     def queue(self, name: str, exchange: str = "", key: str = "#", **arguments: Any) -> str:
         """Declare a queue, bound to an exchange if one is given; its name."""
         with self.channel() as channel:

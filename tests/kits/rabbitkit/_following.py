@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 
 from flowtrail_collector.app import Collector, build_collector
 from flowtrail_collector.settings import CollectorConfig, KafkaConfig, LagSettings, RabbitConfig, WebConfig
+from flowtrail_collector.settings.rabbitmq import Copy
 from rabbitkit._corner import Corner
 from storekit.events import stored_events
 
@@ -35,6 +36,7 @@ class Following:
         url: another URL than the corner's own.
         lag: lag settings.
         flows: text of the flow file.
+        copy: which events it follows.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class Following:
         management: str = "",
         lag: LagSettings | None = None,
         flows: str = _FLOWS,
+        copy: Copy = "routed",
     ) -> None:
         self.path = folder / "store.sqlite"
         (folder / "flows.yaml").write_text(flows, encoding="utf-8")
@@ -56,6 +59,7 @@ class Following:
                 url or corner.place.url,
                 management=management or corner.place.management,
                 exchanges=corner.exchanges,
+                copy=copy,
                 queue=corner.stream,
             ),
             flows=folder / "flows.yaml",

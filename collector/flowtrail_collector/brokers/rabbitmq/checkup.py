@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from flowtrail_collector.brokers.rabbitmq.bindings import Bindings
 from flowtrail_collector.brokers.rabbitmq.connection import connect, disconnect, said_by
 from flowtrail_collector.brokers.rabbitmq.management import Management
-from flowtrail_collector.brokers.rabbitmq.stream import IDENTITY, Bindings, without_streams
+from flowtrail_collector.brokers.rabbitmq.plan import Plan
+from flowtrail_collector.brokers.rabbitmq.stream import IDENTITY, without_streams
 from flowtrail_collector.errors import ServiceUnreachableError
 from flowtrail_collector.settings import RabbitConfig
 from flowtrail_collector.wording import counted
@@ -21,6 +23,8 @@ __all__ = ["Finding", "examine"]
 _FIRST_WITH_STREAMS = (3, 9)
 _STREAMS = "stream_queue"
 _NOWHERE = "flowtrail.doctor"  # no queue is called so: what is published there is dropped
+_MOST_NAMES = 5
+_OTHER_COPY = "if the collector runs with --rabbitmq-copy published, say so here, too; else start it, and it corrects this"
 _ALARMS = {"mem_alarm": "memory", "disk_free_alarm": "disk"}
 
 
@@ -154,17 +158,34 @@ def _exchanges(config: RabbitConfig, management: Management) -> Iterator[Finding
             f"none fits --rabbitmq-exchanges {config.exchanges}: correct it, or publish once",
         )
         return
-    unbound = {name for name, _ in plan.missing}
-    followed = len(plan.exchanges) - len(unbound | plan.problems.keys())
+    unbound = {binding.exchange for binding in plan.missing}
+    followed = len(set(plan.exchanges) - unbound - plan.problems.keys())
+    unheard = _unheard(plan.unheard)
     yield Finding(
-        "rabbitmq exchanges", True, f"{followed} of {counted(len(plan.exchanges), 'exchange')} followed"
+        "rabbitmq exchanges",
+        True,
+        f"{followed} of {counted(len(plan.exchanges), 'exchange')} followed{unheard}",
     )
     for name, problem in sorted(plan.problems.items()):
-        yield Finding(f"exchange {name}", False, f"isn't followed: {problem}")
+        yield Finding(f"exchange {name}", False, problem)
     for name in sorted(unbound):
-        yield Finding(
-            f"exchange {name}",
-            False,
-            f"isn't bound to {config.queue}: start the collector; if it runs, let user {config.credentials[0]} read"
-            " this exchange (rabbitmqctl set_permissions)",
-        )
+        yield Finding(f"exchange {name}", False, _why_unbound(config, plan, name))
+
+
+def _why_unbound(config: RabbitConfig, plan: Plan, name: str) -> str:
+    """What to do about an exchange that the stream isn't bound to as it should be."""
+    if plan.takes_everything(name):
+        return f"is bound with all that is published there: {_OTHER_COPY}"
+    return (
+        f"isn't bound to {config.queue}: start the collector; if it runs, let user {config.credentials[0]} read this"
+        " exchange (rabbitmqctl set_permissions), and its keys (set_topic_permissions)"
+    )
+
+
+def _unheard(names: Collection[str]) -> str:
+    """Exchanges that nobody takes anything of, in words; empty for none."""
+    if not names:
+        return ""
+    shown = ", ".join(sorted(names)[:_MOST_NAMES])
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return f"; no queue is bound to {shown}{more}: nothing of what is published there is followed"

@@ -25,6 +25,7 @@ __all__ = [
     "UndecodableError",
     "connect",
     "disconnect",
+    "is_of_a_key",
     "pika_module",
     "said_by",
 ]
@@ -110,9 +111,12 @@ def said_by(config: RabbitConfig) -> Iterator[None]:
         # The client also takes a connection that is lost while it is opened for a wrong password.
         if "ACCESS_REFUSED" not in str(error):
             raise _unreachable(config, error) from None
+        user, how = config.credentials[0], "with this password: correct --rabbitmq and"
+        if not config.is_password_given:
+            how = "with RabbitMQ's default password, and no other one was given: set"
         raise RefusedError(
-            f"RabbitMQ at {config.shown} doesn't know user {config.credentials[0]} with this password: correct"
-            " --rabbitmq and FLOWTRAIL_RABBITMQ_PASSWORD, or add the user (rabbitmqctl add_user)",
+            f"RabbitMQ at {config.shown} doesn't know user {user} {how} FLOWTRAIL_RABBITMQ_PASSWORD, or add the user"
+            " (rabbitmqctl add_user)",
             _ACCESS_REFUSED,
         ) from None
     except errors.ProbableAccessDeniedError as error:
@@ -182,6 +186,8 @@ def _refusal(config: RabbitConfig, code: int, text: str) -> RefusedError:
             "correct the virtual host at the end of --rabbitmq (the default one is %2F), or add it"
             " (rabbitmqctl add_vhost) and give the user permissions there"
         )
+    elif code == _ACCESS_REFUSED and is_of_a_key(said):
+        advice = f"let user {config.credentials[0]} read that routing key (rabbitmqctl set_topic_permissions)"
     elif code == _ACCESS_REFUSED:
         advice = f"give user {config.credentials[0]} {_lacking(config, said)} (rabbitmqctl set_permissions)"
     elif code == _PRECONDITION and "inequivalent" in said:
@@ -193,6 +199,11 @@ def _refusal(config: RabbitConfig, code: int, text: str) -> RefusedError:
     else:
         return RefusedError(f"RabbitMQ at {config.shown} closed the connection: {code} {said}", code)
     return RefusedError(f"RabbitMQ at {config.shown} refuses: {said}: {advice}", code)
+
+
+def is_of_a_key(said: str) -> bool:
+    """Whether a refusal is about one routing key, by a topic permission, and not about an exchange or queue."""
+    return "access to topic " in said
 
 
 def _lacking(config: RabbitConfig, said: str) -> str:

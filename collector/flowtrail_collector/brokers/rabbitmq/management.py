@@ -67,8 +67,8 @@ class Management:
         return {str(each["name"]): _total_of(each) for each in found}
 
     def nodes(self) -> Sequence[Mapping[str, Any]]:
-        """The cluster's nodes, and whether they are short of memory or disk."""
-        return self._list("nodes?columns=name,running,mem_alarm,disk_free_alarm")
+        """The cluster's nodes: whether they are short of memory or disk, and milliseconds since they were started."""
+        return self._list("nodes?columns=name,running,mem_alarm,disk_free_alarm,uptime")
 
     def version(self) -> str:
         """The server's version."""
@@ -107,8 +107,8 @@ class Management:
             ) from None
         except httpx.HTTPError as error:
             raise ServiceUnreachableError(
-                f"RabbitMQ's management API doesn't answer at {where}: {error or type(error).__name__}: enable it"
-                " (rabbitmq-plugins enable rabbitmq_management), or say where it is with --rabbitmq-management"
+                f"RabbitMQ's management API doesn't answer at {where}: {error or type(error).__name__}: start the server, enable"
+                " the plug-in (rabbitmq-plugins enable rabbitmq_management), or say where it is with --rabbitmq-management"
             ) from None
         if answer.status_code == 404 and missing:
             return None
@@ -121,15 +121,16 @@ class Management:
             )
         if answer.status_code >= 500:
             raise ServiceUnreachableError(
-                f"RabbitMQ's management API at {where} fails ({answer.status_code}): the server's log says why"
+                f"RabbitMQ's management API at {where} fails ({answer.status_code}): the server may be starting; if it stays,"
+                " its log says why"
             )
         try:
             answer.raise_for_status()
             return orjson.loads(answer.content)
         except (httpx.HTTPStatusError, ValueError):
             raise ServiceUnreachableError(
-                f"{where} answers {answer.status_code} to {path.partition('?')[0]}: correct --rabbitmq-management,"
-                " which takes the address of RabbitMQ's management API"
+                f"{where} answers {answer.status_code} to {path.partition('?')[0]}: unless the server starts or stops, correct"
+                " --rabbitmq-management, which takes the address of RabbitMQ's management API"
             ) from None
 
     def _open(self) -> httpx.Client:

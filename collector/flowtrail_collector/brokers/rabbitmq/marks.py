@@ -33,6 +33,7 @@ class Marks:
         self._next = 0.0
         self._blocked: str | None = None
         self._refused: str | None = None
+        self._is_set = False
         self._connection = connect(config, "marks")
         self._connection.add_on_connection_blocked_callback(self._on_blocked)
         self._connection.add_on_connection_unblocked_callback(self._on_unblocked)
@@ -71,10 +72,16 @@ class Marks:
         self._connection.process_data_events(0)
         if self._blocked is not None:
             return
-        if not self._channel.is_open:
-            self._channel = self._connection.channel()
+        if not self._channel.is_open:  # the mark before was refused
+            reason = getattr(self._channel, "_closing_reason", None)
+            self._channel, self._is_set = self._connection.channel(), False
+            if isinstance(reason, Exception):
+                raise reason
+        if self._is_set:
+            self._refused = None
         headers = {MARK: int(self._time_seconds() * 1000)}
         self._channel.basic_publish("", self._config.queue, b"", self._properties(headers=headers))
+        self._is_set = True
 
     def close(self) -> None:
         """Let go of the connection."""

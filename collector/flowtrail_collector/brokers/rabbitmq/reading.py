@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -69,6 +70,7 @@ class StreamReading:
         self._time_seconds = time_seconds
         self._records: list[Incoming] = []
         self._topics: dict[bytes, str] = {}
+        self._followed = re.compile(config.exchanges).fullmatch
         self._batch = Batch()
         self._last: int | None = None
         self._watermark_ms = 0
@@ -125,8 +127,7 @@ class StreamReading:
         self._unwritten += 1
         plain = read_properties(routing_key, raw) if exchange else None
         if plain is not None:
-            if self._is_next(plain.offset):
-                topic = self._topics.get(exchange) or self._topic(exchange)
+            if self._is_next(plain.offset) and (topic := self._topic(exchange)):
                 self._add(Incoming(topic, 0, *plain, value=lambda: body))
             return
         properties = self._deliveries.decoded(raw)
@@ -139,7 +140,7 @@ class StreamReading:
         mark = mark_of(named, properties.headers)
         if mark is not None:
             self._watermark_ms = max(self._watermark_ms, mark)
-        elif named:
+        elif named and self._topic(exchange):
             record = incoming(named, key, offset, properties, body)
             self._add(
                 record if record.timestamp_ms is not None else record._replace(timestamp_ms=self._about_ms())
@@ -167,9 +168,13 @@ class StreamReading:
         return True
 
     def _topic(self, exchange: bytes) -> str:
-        if len(self._topics) > _MANY_TOPICS:  # exchanges made of ids, by mistake
-            self._topics.clear()
-        topic = self._topics[exchange] = rabbitmq_name(exchange.decode("utf-8", "replace"))
+        """What an exchange is called among topics; empty if it isn't followed: others may lead to the same queues."""
+        topic = self._topics.get(exchange)
+        if topic is None:
+            if len(self._topics) > _MANY_TOPICS:  # exchanges made of ids, by mistake
+                self._topics.clear()
+            name = exchange.decode("utf-8", "replace")
+            topic = self._topics[exchange] = rabbitmq_name(name) if self._followed(name) else ""
         return topic
 
     def _add(self, record: Incoming) -> None:

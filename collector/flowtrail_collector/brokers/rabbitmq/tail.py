@@ -15,13 +15,15 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from flowtrail_collector.broker_names import rabbitmq_name
+from flowtrail_collector.brokers.rabbitmq.bindings import Bindings
 from flowtrail_collector.brokers.rabbitmq.connection import UndecodableError, disconnect
 from flowtrail_collector.brokers.rabbitmq.deliveries import Deliveries
 from flowtrail_collector.brokers.rabbitmq.management import Management
 from flowtrail_collector.brokers.rabbitmq.marks import Marks
 from flowtrail_collector.brokers.rabbitmq.position import StreamPosition
 from flowtrail_collector.brokers.rabbitmq.reading import PREFETCH, Start, StreamReading
-from flowtrail_collector.brokers.rabbitmq.stream import Bindings, declare_stream
+from flowtrail_collector.brokers.rabbitmq.starts import ServerStarts
+from flowtrail_collector.brokers.rabbitmq.stream import declare_stream
 from flowtrail_collector.brokers.trouble import Trouble
 from flowtrail_collector.conditions import Starting
 from flowtrail_collector.errors import FencedError, ServiceUnreachableError, StoreError
@@ -38,7 +40,10 @@ __all__ = ["RabbitTail"]
 logger = logging.getLogger("flowtrail_collector")
 
 _POLL_SECONDS = 0.2
-_DISCOVERY_SECONDS = 3.0
+# What is published with a key that nobody was bound with before isn't seen until this is asked again; so it is asked as
+# often as takes a twentieth of the time.
+_DISCOVERY_SECONDS = (1.0, 5.0)
+_DISCOVERY_SHARE = 0.05
 _PAUSE_SECONDS = 1.0
 
 
@@ -76,6 +81,7 @@ class RabbitTail:
         )
         self._reading = False
         self._exchanges = 0
+        self._starts = ServerStarts(config, time_seconds)
         # One by one, it is known which message the client can't decode.
         self._prefetch = PREFETCH
 
@@ -117,6 +123,7 @@ class RabbitTail:
             connection = deliveries.connection
             closing.callback(disconnect, self._config, connection)
             self._position.load(declare_stream(connection, self._config, management))
+            self._starts.began(self._position.watermark_ms)
             bindings = Bindings(self._config, management)
             reading = StreamReading(
                 self._config,
@@ -132,9 +139,11 @@ class RabbitTail:
             closing.callback(marks.close)
             next_discovery = 0.0
             while not stop.is_set():
-                if time.monotonic() >= next_discovery:
+                if (began := time.monotonic()) >= next_discovery:
                     self._discover(bindings, connection, marks)
-                    next_discovery = time.monotonic() + _DISCOVERY_SECONDS
+                    self._starts.look(management)
+                    pause = _pause(time.monotonic() - began) if bindings.is_done else 0.0
+                    next_discovery = time.monotonic() + pause
                 marks.set()
                 reading.read(_POLL_SECONDS)
 
@@ -168,3 +177,9 @@ class RabbitTail:
             self._trouble.note(str(error))
         else:
             self._trouble.note(marks.problem)
+
+
+def _pause(took: float) -> float:
+    """How long to wait, in seconds, before what there is to follow is asked again."""
+    shortest, longest = _DISCOVERY_SECONDS
+    return min(max(took / _DISCOVERY_SHARE, shortest), longest)

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
+from flowtrail_collector.broker_names import RABBITMQ, without_broker
 from flowtrail_collector.causes import HOUR_MS
 from flowtrail_collector.dead_letters.model.cause import CauseLately, CauseRow
 from flowtrail_collector.dead_letters.model.letter import STATES, DeadLetter, LetterKey, Place, Selection
@@ -70,11 +71,14 @@ def where_of(selection: Selection) -> tuple[str, list[Any]]:
         "partition": selection.partition,
         "position": selection.offset,
         "source_topic": selection.source_topic,
-        "consumer_group": selection.group,
         "error_type": selection.error_type,
     }
     used = {column: value for column, value in equal.items() if value is not None}
     parts, values = [f"{column} = ?" for column in used], list[Any](used.values())
+    if selection.group is not None:
+        condition, names = _in_group(selection.group)
+        parts.append(condition)
+        values += names
     if selection.cause is not None and selection.state is None:
         # Any of them: then the index of causes is of use, whose first column is the state.
         parts.append(f"state IN ({marks(STATES)})")
@@ -95,6 +99,16 @@ def where_of(selection: Selection) -> tuple[str, list[Any]]:
         parts.append("timestamp_ms < ?")
         values.append(selection.until_ms)
     return " AND ".join(parts) or "1 = 1", values
+
+
+def _in_group(name: str) -> tuple[str, list[Any]]:
+    """A condition on the group: its name, or the queue that lag knows it by, with or without the exchange in its name."""
+    if not name.startswith(RABBITMQ):
+        return "consumer_group = ?", [name]
+    condition = (
+        "(source_topic || '.' || consumer_group = ? OR consumer_group = ? AND substr(source_topic, 1, ?) = ?)"
+    )
+    return condition, [name, without_broker(name), len(RABBITMQ), RABBITMQ]
 
 
 def add_letters(connection: Connection, found: Iterable[DeadLetter]) -> None:

@@ -98,7 +98,8 @@ def job_json(job: Job, problem: str | None) -> dict[str, Any]:
 
 
 def audit_json(line: AuditLine) -> dict[str, Any]:
-    """A line of the audit of dead letters."""
+    """A line of the audit of dead letters; RabbitMQ tells no place of a copy, so its partition and offset are null."""
+    is_placed = line.target_offset is not None and line.target_offset >= 0
     return {
         "at": iso_time_ms(line.at_ms),
         "redrive": line.job,
@@ -109,8 +110,8 @@ def audit_json(line: AuditLine) -> dict[str, Any]:
         "offset": line.offset,
         "event_id": line.event_id,
         "target_topic": line.target_topic,
-        "target_partition": line.target_partition,
-        "target_offset": line.target_offset,
+        "target_partition": line.target_partition if is_placed else None,
+        "target_offset": line.target_offset if is_placed else None,
         "replays": line.replays,
         "note": line.note or None,
     }
