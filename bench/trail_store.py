@@ -15,6 +15,7 @@ from flowtrail_collector.sagas.sweep import Sweeper
 from flowtrail_collector.spans import attributes as names
 from flowtrail_collector.spans.model import Resource, Span, SpanKind
 from flowtrail_collector.spans.sql.store import SqlSpans
+from flowtrail_collector.store.packs.learning import Learning
 from flowtrail_collector.store.sqlite.database import SqliteDatabase
 from flowtrail_collector.topology.sql import SqlTopology
 
@@ -75,8 +76,8 @@ def fill(path: Path, flow_file: Path, orders: int, traced: int) -> None:
         )
     # As a collector that has been running all the time would have left it.
     Sweeper(store, flows).sweep()
-    topology = SqlTopology(database)
-    while topology.learn():
+    learning = Learning(database, [SqlTopology(database)])
+    while learning.learn():
         pass
     database.close()
 

@@ -39,6 +39,7 @@ from flowtrail_collector.readers.sql import SqlReaders
 from flowtrail_collector.sagas.flow_file import load_flows
 from flowtrail_collector.sagas.sweep import Sweeper
 from flowtrail_collector.settings import CollectorConfig, KafkaConfig
+from flowtrail_collector.store.packs.learning import Learning
 from flowtrail_collector.topology.sql import SqlTopology
 from tools.docs.blocks import ROOT, blocks_of
 from tools.docs.collector._metrics import example_reading
@@ -161,9 +162,9 @@ def _read(database: Any, flows_file: Path) -> None:
         records, [Advance("orders", 0, None, 10, until), Advance("inventory.billing.dlq", 0, None, 1, until)]
     )
     Sweeper(store, flows).sweep()
-    for learn in (SqlTopology(database).learn, SqlCatalog(database).learn):
-        while learn():
-            pass
+    learning = Learning(database, (SqlTopology(database), SqlCatalog(database)))
+    while learning.learn():
+        pass
     reader = ReaderKey("inventory", "inventory", "orders", "OrderPlaced", 2, "folder")
     SqlReaders(database).note({reader: START_MS + 100_900})
 

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from flowtrail_collector.topology.model import service_of
 
-__all__ = ["Published", "PublishedKey", "Seen", "count_published", "version_of"]
+__all__ = ["Alike", "Published", "PublishedKey", "count_published", "version_of"]
 
 _VERSION = re.compile(r"(?:^[^/]+|/versions)/(\d{1,9})$")
 
 
-class Seen(NamedTuple):
-    """What is looked at of an event; `at_ms` is the time of its record, in ms since the epoch."""
+class Alike(NamedTuple):
+    """What events have in common that are counted together: of what is looked at they differ in their times only.
+
+    Attributes:
+        keyed: Whether their records have a key.
+        keyed_by_subject: Whether that is their subject.
+    """
 
     topic: str
     type: str
     source: str | None
     dataschema: str | None
-    key: str | None
-    subject: str | None
-    at_ms: int
+    keyed: bool
+    keyed_by_subject: bool
 
 
 class PublishedKey(NamedTuple):
@@ -59,38 +63,33 @@ def version_of(dataschema: str | None) -> str:
 
 
 def count_published(
-    known: dict[PublishedKey, Published], events: Iterable[Seen], *, most: int
+    known: dict[PublishedKey, Published], found: Mapping[Alike, Sequence[int]], *, most: int
 ) -> set[PublishedKey]:
     """Add events to what is known.
 
     Args:
         known: What is known; changed in place.
-        events: What is new.
+        found: What is new: the times of the records, in ms since the epoch, of events that are alike; at least one.
         most: Further types are left out: made-up ones can't fill the store.
 
     Returns:
         What changed.
     """
     changed: set[PublishedKey] = set()
-    keys: dict[tuple[str | None, ...], PublishedKey] = {}  # they are few, events many
-    for event in events:
-        key = keys.get(event[:4])
-        if key is None:
-            key = PublishedKey(
-                event.topic, event.type, service_of(event.source), version_of(event.dataschema)
-            )
-            keys[event[:4]] = key
+    for alike, moments in found.items():
+        key = PublishedKey(alike.topic, alike.type, service_of(alike.source), version_of(alike.dataschema))
+        events, first_ms, last_ms = len(moments), min(moments), max(moments)
         before = known.get(key)
         if before is None:
             if len(known) >= most:
                 continue
-            before = Published(0, 0, 0, event.at_ms, event.at_ms)
+            before = Published(0, 0, 0, first_ms, last_ms)
         known[key] = Published(
-            before.events + 1,
-            before.keyed + (event.key is not None),
-            before.keyed_by_subject + (event.key is not None and event.key == event.subject),
-            min(before.first_ms, event.at_ms),
-            max(before.last_ms, event.at_ms),
+            before.events + events,
+            before.keyed + events * alike.keyed,
+            before.keyed_by_subject + events * alike.keyed_by_subject,
+            min(before.first_ms, first_ms),
+            max(before.last_ms, last_ms),
         )
         changed.add(key)
     return changed

@@ -7,6 +7,7 @@ from flowtrail_collector.catalog.sql import MOST, SqlCatalog
 from flowtrail_collector.catalog.web import catalog_routes
 from flowtrail_collector.runtime.keeper import Keeper
 from flowtrail_collector.runtime.slices import Wired
+from flowtrail_collector.store.packs.learning import Learning
 from flowtrail_collector.store.sql import Database
 from flowtrail_collector.topology.wire import Topology
 
@@ -18,11 +19,11 @@ def wire(database: Database, topology: Topology, routing: RoutingSource) -> Wire
 
     Args:
         database: Of the collector.
-        topology: Knows who reacts to which type.
+        topology: Knows who reacts to which type; learns together with the catalog, which looks at the same events.
         routing: How RabbitMQ routes.
     """
     store = SqlCatalog(database)
     return Wired(
-        parts_for_all=[Keeper("catalog", store.learn)],
+        parts_for_all=[Keeper("topology and catalog", Learning(database, [topology.learner, store]).learn)],
         routes=catalog_routes(store.published, topology.readings, routing, most=MOST),
     )

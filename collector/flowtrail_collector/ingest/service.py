@@ -31,6 +31,7 @@ from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
 from flowtrail_collector.sagas.model.intake import take_in, time_of
 from flowtrail_collector.sagas.model.lifecycle import bring_up_to_date
 from flowtrail_collector.sagas.model.recurrence import instance_of
+from flowtrail_collector.sagas.model.ways import Ways
 
 __all__ = ["Batch", "Ingest"]
 
@@ -106,6 +107,7 @@ class Ingest:
             kind: [(flow.name, flow.correlate.reader) for flow in moved]
             for kind, moved in flows.by_type.items()
         }
+        self._ways = {name: Ways(flow) for name, flow in flows.by_name.items()}
         self._time_seconds = time_seconds
         self._arrival_labels = ArrivalLabels(store)
         self._taken: Counter[str] = Counter()
@@ -254,7 +256,8 @@ class Ingest:
                     sagas[SagaKey(saga.flow, saga.row_key)] = saga
                 take_in(saga, event, hashes, counts, now_ms, values)
         for (flow, _), saga in sagas.items():
-            bring_up_to_date(self._flows.by_name[flow], saga, counts)
+            if not self._ways[flow].bring_up_to_date(saga, counts):
+                bring_up_to_date(self._flows.by_name[flow], saga, counts)
         unit.save_sagas(sagas.values())
 
 

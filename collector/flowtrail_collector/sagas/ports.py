@@ -117,6 +117,10 @@ class SagaStore(Protocol):
         """By which rules the open instances of each flow were last looked at."""
         ...
 
+    def begin_rules(self, rules: Mapping[str, str]) -> None:
+        """Note the rules of flows of which nothing is kept, before anything is read: all they will have is by these."""
+        ...
+
     def follow(self, types_of: Mapping[str, Iterable[str]]) -> None:
         """Note which types of event are counted for which flow from now on; before anything is read."""
         ...

@@ -12,6 +12,7 @@ from flowtrail_collector.metrics.counts import CountKey
 from flowtrail_collector.sagas.kept import Parents, each_once, over_of
 from flowtrail_collector.sagas.memory import Memory
 from flowtrail_collector.sagas.model.assessment import Outcome
+from flowtrail_collector.sagas.model.completed import Completions
 from flowtrail_collector.sagas.model.flows import Flows
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
 from flowtrail_collector.sagas.model.intake import retire
@@ -50,6 +51,7 @@ class Sweeper:
         self._flows = flows
         self._interval_seconds = interval_seconds
         self._on_ended = on_ended
+        self._completions = Completions(flows)
         self._memory = Memory(store, flows)
         self._new_rules = NewRules(store, flows, on_ended, self._settle_due, self._memory)
 
@@ -124,12 +126,12 @@ class Sweeper:
         self, unit: SagaUnit, due: Sequence[SagaRecord], until_ms: int, counts: Counter[CountKey]
     ) -> tuple[int, list[SagaRecord]]:
         """Returns how many they were, and which have ended."""
-        settled, ended = 0, list[SagaRecord]()
-        decided: list[SagaRecord] = []
         changed: list[SagaRecord] = []
-        parents = Parents(self._flows, unit, due, counts)
-        parents.take(due)
-        for saga in due:
+        completed, left = self._completions.settle(due, until_ms, counts)
+        settled, ended, decided = len(completed), completed, list(completed)
+        parents = Parents(self._flows, unit, left, counts)
+        parents.take(left)
+        for saga in left:
             if not parents.can_be_told_of(saga):
                 continue  # waiting for it, one could wait for the other in a circle
             settled += 1

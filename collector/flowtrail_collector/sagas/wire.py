@@ -52,6 +52,7 @@ def wire(
         lag: Tells how consumer groups are.
     """
     store.follow({flow.name: flow.followed for flow in flows.by_name.values()})
+    store.begin_rules({flow.name: flow.rules for flow in flows.by_name.values()})
     exemplars = SagaExemplars(flows, events_of)
     traces: list[OtlpSagaTraces] = []
     if endpoint := config.spans.saga_traces_endpoint:

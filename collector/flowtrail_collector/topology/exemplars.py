@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from bisect import bisect_left
 from collections.abc import Callable, Iterable
 
 from prometheus_client.utils import floatToGoString
 
 from flowtrail_collector.metrics.exemplars import BucketExemplars
-from flowtrail_collector.topology.model import LATENCY_BUCKETS_SECONDS, Reaction, edge_of
+from flowtrail_collector.topology.model import LATENCY_BUCKETS_SECONDS, Alike, buckets_of, edge_of
 
 __all__ = ["EdgeExemplars"]
 
@@ -25,16 +24,16 @@ class EdgeExemplars:
         self._latencies = BucketExemplars(list(map(floatToGoString, LATENCY_BUCKETS_SECONDS)), clock)
         self.of = self._latencies.of
 
-    def reacted(self, reactions: Iterable[Reaction]) -> None:
+    def reacted(self, kinds: Iterable[Alike]) -> None:
         """Take note of reactions whose event says in which trace it was published."""
-        known: dict[tuple[str | None, str, str | None], tuple[str, str, str]] = {}
-        for reaction in reactions:
-            if reaction.trace_id:
-                labels = known.get(reaction[:3])
-                if labels is None:
-                    key = edge_of(reaction)
-                    labels = known[reaction[:3]] = (key.source, key.topic, key.target)
-                seconds = max(0.0, reaction.latency_seconds)
-                place = bisect_left(LATENCY_BUCKETS_SECONDS, seconds)
+        for kind in kinds:
+            traced = [reaction for reaction in kind.reactions if reaction.trace_id]
+            if not traced:
+                continue
+            key = edge_of(traced[0])
+            labels = (key.source, key.topic, key.target)
+            last = dict(zip(buckets_of(traced), traced, strict=True))  # of many, few are looked at
+            for place, reaction in last.items():
                 if self._latencies.wants(labels, place):
-                    self._latencies.keep(labels, place, reaction.trace_id, seconds)
+                    seconds = max(0.0, reaction.latency_seconds)
+                    self._latencies.keep(labels, place, reaction.trace_id or "", seconds)

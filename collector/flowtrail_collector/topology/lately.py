@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from heapq import nlargest
-from operator import attrgetter
 from typing import NamedTuple
 
 from flowtrail_collector.topology.model import (
@@ -15,6 +13,7 @@ from flowtrail_collector.topology.model import (
     Reaction,
     Reading,
     edge_of,
+    newest_of,
 )
 
 __all__ = ["KEPT", "Crossing", "TypePair", "by_edge", "count_types", "newest"]
@@ -78,7 +77,7 @@ def count_types(known: Mapping[TypePair, Reading], kinds: Iterable[Alike]) -> di
 
 def newest(known: Iterable[Crossing], reactions: Iterable[Reaction], most: int = KEPT) -> list[Crossing]:
     """The last events that went over an edge, the newest first; each once."""
-    fresh = map(_crossing, nlargest(most, reactions, key=attrgetter("at_ms")))
+    fresh = map(_crossing, newest_of(reactions, most))
     by_id = {each.event_id: each for each in (*known, *fresh)}
     return sorted(by_id.values(), key=lambda each: (-each.at_ms, each.event_id))[:most]
 

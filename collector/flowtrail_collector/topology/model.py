@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from operator import attrgetter
-from typing import NamedTuple
+from heapq import nlargest
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 LATENCY_BUCKETS_SECONDS = (
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 1800.0, 3600.0,
@@ -108,8 +109,23 @@ class Reaction(NamedTuple):
     subject: str | None = None
 
 
-_KIND = attrgetter("cause_source", "cause_topic", "effect_source", "cause_type", "effect_type")
-_LATENCY, _AT_MS = attrgetter("latency_seconds"), attrgetter("at_ms")
+def _getter(*names: str) -> itemgetter[Any]:
+    """By place: for each of many that takes half as long as by name."""
+    return itemgetter(*map(Reaction._fields.index, names))
+
+
+_KIND = _getter("cause_source", "cause_topic", "effect_source", "cause_type", "effect_type")
+_LATENCY, _AT_MS = _getter("latency_seconds"), _getter("at_ms")
+
+
+def buckets_of(reactions: Iterable[Reaction]) -> Iterator[int]:
+    """Of each reaction the place of the bucket in `LATENCY_BUCKETS_SECONDS` that its latency falls into."""
+    return map(_PLACE, map(_LATENCY, reactions))
+
+
+def newest_of(reactions: Iterable[Reaction], most: int) -> list[Reaction]:
+    """Those that were published last, the newest first."""
+    return nlargest(most, reactions, key=_AT_MS)
 
 
 class ReadingKey(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 
 from flowtrail_collector.store.sql import Connection
 from flowtrail_collector.topology.lately import Crossing, TypePair, by_edge, count_types, newest
@@ -30,8 +31,6 @@ def add_crossings(connection: Connection, kinds: Sequence[Alike], edges: Mapping
         kinds: What is new.
         edges: All edges there are.
     """
-    if not kinds:
-        return
     room = _MAX_TYPES - int(connection.execute("SELECT count(*) FROM edge_types").fetchone()[0])
     for key, found in sorted(by_edge(kinds, edges).items()):
         known = _types_of(connection, key)
@@ -45,7 +44,7 @@ def add_crossings(connection: Connection, kinds: Sequence[Alike], edges: Mapping
         connection.executemany(
             _SAVE_TYPES, [(*_named(key), *pair, *reading) for pair, reading in changed.items()]
         )
-        last = newest(_crossings_of(connection, key), (each for kind in found for each in kind.reactions))
+        last = newest(_crossings_of(connection, key), chain.from_iterable(kind.reactions for kind in found))
         connection.execute(_SAVE, (*_named(key), json.dumps(last)))
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from flowtrail_collector.runtime.keeper import Keeper
 from flowtrail_collector.runtime.slices import Wired
+from flowtrail_collector.store.packs.learning import Learner
 from flowtrail_collector.store.sql import Database
 from flowtrail_collector.topology.exemplars import EdgeExemplars
 from flowtrail_collector.topology.metrics import TopologyMetrics
@@ -28,6 +28,7 @@ class Topology:
         rates: How busy they are at present.
         view: Both, as API and console tell it.
         readings: Which service reacts to which type.
+        learner: Learns all of it from events.
         wired: Parts, metrics and routes.
     """
 
@@ -35,6 +36,7 @@ class Topology:
     rates: EdgeRates
     view: TopologyView
     readings: Callable[[], Mapping[ReadingKey, Reading]]
+    learner: Learner
     wired: Wired
 
 
@@ -46,8 +48,7 @@ def wire(database: Database) -> Topology:
     view = TopologyView(store.edges, rates=rates.rates, types=store.types, crossings=store.crossings)
     wired = Wired(
         parts=[rates],
-        parts_for_all=[Keeper("topology", store.learn)],
         sources_for_all=[TopologyMetrics(store.edges, exemplar_of=exemplars.of)],
         routes=topology_routes(view),
     )
-    return Topology(store.edges, rates, view, store.readings, wired)
+    return Topology(store.edges, rates, view, store.readings, store, wired)

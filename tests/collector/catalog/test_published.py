@@ -9,10 +9,11 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from flowtrail_collector.catalog.model import Published, PublishedKey, Seen, count_published, version_of
+from flowtrail_collector.catalog.model import Alike, Published, PublishedKey, count_published, version_of
 from flowtrail_collector.catalog.sql import SqlCatalog
 from flowtrail_collector.catalog.web import catalog_routes
 from flowtrail_collector.ingest.sql import store_on
+from flowtrail_collector.store.packs.learning import Learning
 from flowtrail_collector.topology.model import Reaction, Reading, ReadingKey, alike, count_readings
 from flowtrail_collector.topology.sql import SqlTopology
 from storekit import EVENT
@@ -56,6 +57,12 @@ def expected(events):
     }  # fmt: skip
 
 
+def learn(database, *learners):
+    learning = Learning(database, learners)
+    while learning.learn():
+        pass
+
+
 def add(database, events):
     with store_on(database).unit() as unit:
         unit.add_events(list(events))
@@ -66,8 +73,7 @@ def test_every_event_counts_once_in_whatever_portions(sql_database):
     for start in range(0, 1_000, 170):
         add(sql_database, events[start : start + 170])
         # Another life each time: nothing but what is stored is known.
-        while SqlCatalog(sql_database).learn():
-            pass
+        learn(sql_database, SqlCatalog(sql_database))
     assert SqlCatalog(sql_database).published() == expected(events)
 
 
@@ -80,9 +86,8 @@ def test_what_fails_halfway_is_counted_when_it_is_tried_again(sql_database, monk
             "flowtrail_collector.catalog.sql._SAVE", f"INSERT INTO nowhere VALUES ({', '.join('?' * 9)})"
         )
         with pytest.raises(Exception, match="nowhere"):
-            catalog.learn()
-    while catalog.learn():
-        pass
+            learn(sql_database, catalog)
+    learn(sql_database, catalog)
     assert catalog.published() == expected(events)
 
 
@@ -99,7 +104,8 @@ def test_versions(dataschema, version):
 
 def test_made_up_types_and_services_are_bounded():
     known: dict[PublishedKey, Published] = {}
-    count_published(known, [Seen("t", f"T{n % 9}", None, None, None, None, n) for n in range(30)], most=4)
+    found = {Alike("t", f"T{n}", None, None, False, False): range(n, 30, 9) for n in range(9)}
+    count_published(known, found, most=4)
     assert sorted(key.type for key in known) == ["T0", "T1", "T2", "T3"]
     assert known["t", "T0", "unknown", ""] == (4, 0, 0, 0, 27)
     readings: dict[ReadingKey, Reading] = {}
@@ -117,9 +123,7 @@ def test_who_reacts_to_which_type_as_the_api_tells_it(sql_database):
     add(sql_database, [placed, reserved])
     catalog = SqlCatalog(sql_database)
     topology = SqlTopology(sql_database, time_seconds=lambda: NOW_MS / 1000)
-    for learner in (catalog, topology):
-        while learner.learn():
-            pass
+    learn(sql_database, catalog, topology)
     routes = catalog_routes(catalog.published, topology.readings, lambda: None, most=2)
     found = TestClient(Starlette(routes=routes)).get("/api/v1/catalog").json()
     assert found["since"] == "2023-11-14T22:13:20.000000Z"

@@ -17,6 +17,7 @@ from flowtrail_collector.spans.model import Resource, Span, SpanKind, SpanStatus
 from flowtrail_collector.spans.sql.store import SqlSpans
 from flowtrail_collector.store.packs.format import Packer
 from flowtrail_collector.store.packs.hashes import first_key, key_of, segment_of
+from flowtrail_collector.store.packs.learning import Learning
 from flowtrail_collector.store.postgres.driver import connect
 from flowtrail_collector.store.pruner import SqlPruner
 from flowtrail_collector.store.sqlite.database import SqliteDatabase
@@ -49,7 +50,7 @@ def fill(database, store, ages_hours, *, looked_through=True, padding_bytes=0):
         )
     if looked_through:
         topology = SqlTopology(database)
-        while topology.learn():
+        while Learning(database, [topology]).learn():
             pass
 
 

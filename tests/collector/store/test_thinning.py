@@ -13,6 +13,7 @@ from flowtrail_collector.events.sql import EventReads
 from flowtrail_collector.ingest.sql import store_on
 from flowtrail_collector.sagas.sql.followed import first_row_since, page_of_events
 from flowtrail_collector.store.packs.hashes import id_hash, key_of, segment_of
+from flowtrail_collector.store.packs.learning import Learning
 from flowtrail_collector.store.packs.reading import newest_row, packs_between
 from flowtrail_collector.store.packs.writing import ids_of
 from flowtrail_collector.store.pruner import SqlPruner
@@ -117,25 +118,25 @@ def test_a_flow_with_what_has_not_been_looked_through_is_in_use(sql_database):
 
 def test_new_events_go_on_behind_the_gaps(sql_database):
     before = fill(sql_database, 700)
-    topology = SqlTopology(sql_database)
-    while topology.learn():
+    learning = Learning(sql_database, [SqlTopology(sql_database)])
+    while learning.learn():
         pass
     newest = max(before)
     forget(sql_database, set(flows_of(before)) - {before[newest].correlation_id})
     with sql_database.read() as connection:
         assert newest_row(connection) == newest
-    assert topology.learn() == 0
+    assert learning.learn() == 0
     with store_on(sql_database).unit() as unit:
         unit.add_events([EVENT._replace(event_id="new", offset=1_000)])
-    assert topology.learn() == max(stored_events(sql_database)) - newest > 0
-    assert topology.learn() == 0
+    assert learning.learn() == max(stored_events(sql_database)) - newest > 0
+    assert learning.learn() == 0
 
 
 @pytest.mark.parametrize("limit", [100, 1_000, 100_000])
 def test_too_old_events_go_beside_those_that_are_spared(sql_database, limit):
     before = fill(sql_database, 2_000)
-    topology = SqlTopology(sql_database)
-    while topology.learn():
+    learning = Learning(sql_database, [SqlTopology(sql_database)])
+    while learning.learn():
         pass
     kept = set(flows_of(before)[::5])
     pruner = SqlPruner(sql_database, spare=lambda connection, flows: kept & flows)

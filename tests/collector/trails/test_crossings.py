@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from flowtrail_collector.ingest.sql import store_on
+from flowtrail_collector.store.packs.learning import Learning
 from flowtrail_collector.store.sqlite.database import SqliteDatabase
 from flowtrail_collector.topology import sql_lately
 from flowtrail_collector.topology.lately import KEPT, TypePair, newest
@@ -47,7 +48,7 @@ def write(database, number, at_ms, effect_type="StockReserved"):
 
 def learned(database):
     topology = SqlTopology(database, time_seconds=lambda: NOW_MS / 1000)
-    while topology.learn():
+    while Learning(database, [topology]).learn():
         pass
     return topology
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from flowtrail_collector.ingest.sql import store_on
 from flowtrail_collector.metrics.exposition import Exposition
+from flowtrail_collector.store.packs.learning import Learning
 from flowtrail_collector.store.sqlite.database import SqliteDatabase
 from flowtrail_collector.topology.exemplars import EdgeExemplars
 from flowtrail_collector.topology.metrics import TopologyMetrics
@@ -53,8 +54,12 @@ def write(database, *events, trace_id=None):
             unit.add_events([event])
 
 
-def learn(topology):
-    while topology.learn():
+def learn_some(database, topology):
+    return Learning(database, [topology]).learn()
+
+
+def learn(database, topology):
+    while learn_some(database, topology):
         pass
     return {key: edge.events for key, edge in topology.edges().items()}
 
@@ -67,7 +72,7 @@ EDGES = {EdgeKey("orders", "orders", "inventory"): 1, EdgeKey("inventory", "inve
 
 def test_reactions_become_edges(database, topology):
     write(database, ORDERS, STOCK, PAID)
-    assert learn(topology) == EDGES
+    assert learn(database, topology) == EDGES
     edge = topology.edges()[EdgeKey("orders", "orders", "inventory")]
     assert edge.latency_seconds == pytest.approx(0.04)
     assert edge.buckets[LATENCY_BUCKETS_SECONDS.index(0.05)] == 1
@@ -75,24 +80,24 @@ def test_reactions_become_edges(database, topology):
 
 def test_a_cause_that_is_read_later_counts(database, topology):
     write(database, PAID, STOCK)
-    assert learn(topology) == {EdgeKey("inventory", "inventory", "billing"): 1}
+    assert learn(database, topology) == {EdgeKey("inventory", "inventory", "billing"): 1}
     write(database, ORDERS)
-    topology.learn()
-    assert learn(topology) == EDGES
+    learn_some(database, topology)
+    assert learn(database, topology) == EDGES
 
 
 def test_an_old_effect_doesnt_wait_for_ever(database):
     late = SqlTopology(database, time_seconds=lambda: NOW_MS / 1000 + 3600)
     write(database, STOCK)
-    assert learn(late) == {}
-    assert late.learn() == 0
+    assert learn(database, late) == {}
+    assert learn_some(database, late) == 0
     with database.read() as connection:
         assert connection.execute("SELECT count(*) FROM edge_pending").fetchone() == (0,)
 
 
 def test_repeated_events_and_dead_letters_count_once(database, topology):
     write(database, ORDERS, STOCK, STOCK, ("inventory.billing.dlq", "e2", "/inventory", "e1", 90, True))
-    assert learn(topology) == {EdgeKey("orders", "orders", "inventory"): 1}
+    assert learn(database, topology) == {EdgeKey("orders", "orders", "inventory"): 1}
 
 
 @pytest.mark.slow
@@ -106,8 +111,8 @@ def test_any_order_in_any_portions_gives_the_same_edges(tmp_path_factory, order,
             write(database, *order[at : at + cut])
             at += cut
             # A new object each time: nothing is remembered outside the store.
-            SqlTopology(database, time_seconds=lambda: NOW_MS / 1000).learn()
-        assert learn(SqlTopology(database, time_seconds=lambda: NOW_MS / 1000)) == EDGES
+            learn_some(database, SqlTopology(database, time_seconds=lambda: NOW_MS / 1000))
+        assert learn(database, SqlTopology(database, time_seconds=lambda: NOW_MS / 1000)) == EDGES
     finally:
         database.close()
 
@@ -127,7 +132,7 @@ EVENTS = st.tuples(
 def test_copies_and_causes_count_the_same_wherever_a_portion_ends(
     tmp_path_factory, monkeypatch, events, portion, cuts
 ):
-    monkeypatch.setattr("flowtrail_collector.topology.sql._BATCH", portion)
+    monkeypatch.setattr("flowtrail_collector.store.packs.learning._BATCH", portion)
     events = [(*event, True) if event[0].endswith(".dlq") else event for event in events]
     with closing(SqliteDatabase(tmp_path_factory.mktemp("t") / "s.sqlite")) as database:
         topology = SqlTopology(database, time_seconds=lambda: NOW_MS / 1000)
@@ -135,9 +140,9 @@ def test_copies_and_causes_count_the_same_wherever_a_portion_ends(
         for cut in [*cuts, len(events)]:
             write(database, *events[at : at + cut])
             at += cut
-            topology.learn()
-        learn(topology)
-        assert learn(topology) == counted(events)
+            learn_some(database, topology)
+        learn(database, topology)
+        assert learn(database, topology) == counted(events)
 
 
 def counted(events):
@@ -180,7 +185,7 @@ def test_a_wait_of_minutes_is_told_from_one_of_an_hour():
 
 def test_a_store_of_before_there_were_all_bounds_goes_on(database, topology):
     write(database, ORDERS, STOCK)
-    learn(topology)
+    learn(database, topology)
     kept = [n + 1 for n in range(len(EARLIER_BOUNDS) + 1)]
     with database.transaction() as connection:
         connection.execute("UPDATE edges SET buckets = ?, events = ?", (json.dumps(kept), sum(kept)))
@@ -189,7 +194,7 @@ def test_a_store_of_before_there_were_all_bounds_goes_on(database, topology):
     up_to = dict(zip((*LATENCY_BUCKETS_SECONDS, "+Inf"), accumulate(edge.buckets), strict=True))
     assert [up_to[bound] for bound in (*EARLIER_BOUNDS, "+Inf")] == list(accumulate(kept))
     write(database, ("payments", "e9", "/inventory", "e1", 1_000_000))
-    learn(again)
+    learn(database, again)
     [edge] = SqlTopology(database, time_seconds=lambda: NOW_MS / 1000).edges().values()
     assert edge.buckets[LATENCY_BUCKETS_SECONDS.index(1800.0)] == 1
     assert sum(edge.buckets) == sum(kept) + 1
@@ -226,7 +231,7 @@ def test_latencies_carry_a_trace_in_openmetrics(database):
     write(database, ORDERS)
     write(database, STOCK, trace_id="d" * 32)
     write(database, PAID)
-    learn(topology)
+    learn(database, topology)
     page = Exposition(
         [TopologyMetrics(topology.edges, exemplar_of=exemplars.of)], on_error=lambda part, error: None
     ).page(openmetrics=True)
@@ -240,7 +245,7 @@ def test_latencies_carry_a_trace_in_openmetrics(database):
 @pytest.mark.parametrize("ahead", [1_000, 9_000_000])
 def test_who_is_behind_finds_causes_and_copies_before_its_place(database, topology, ahead):
     write(database, ORDERS, STOCK)
-    learn(topology)
+    learn(database, topology)
     write(database, STOCK, PAID)
     with database.transaction() as connection:  # much more has been read meanwhile
         connection.execute(
@@ -248,7 +253,7 @@ def test_who_is_behind_finds_causes_and_copies_before_its_place(database, topolo
             " ORDER BY first_row LIMIT 1",
             (ahead,),
         )
-    assert learn(topology) == EDGES
+    assert learn(database, topology) == EDGES
 
 
 def test_a_place_within_a_pack_is_gone_on_from(database, topology):
@@ -264,4 +269,4 @@ def test_a_place_within_a_pack_is_gone_on_from(database, topology):
     first, *_ = stored_events(database)
     with database.transaction() as connection:
         connection.execute("UPDATE edge_position SET event_row = ?", (first,))
-    assert learn(topology) == EDGES
+    assert learn(database, topology) == EDGES

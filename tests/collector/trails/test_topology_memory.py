@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from flowtrail_collector.errors import StoreError
 from flowtrail_collector.ingest.sql import store_on
+from flowtrail_collector.store.packs.learning import Learning
 from flowtrail_collector.store.sqlite.database import SqliteDatabase
 from flowtrail_collector.topology.sql import SqlTopology
 from storekit import EVENT
@@ -58,7 +59,7 @@ def small():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("flowtrail_collector.store.packs.hashes._SEGMENT_BITS", 3)
         patch.setattr("flowtrail_collector.topology.sql.MAX_EVENTS", 1)  # each is a pack of its own
-        patch.setattr("flowtrail_collector.topology.sql._BATCH", 4)
+        patch.setattr("flowtrail_collector.store.packs.learning._BATCH", 4)
         patch.setattr("flowtrail_collector.topology.recent._PLACES", 32)
         patch.setattr("flowtrail_collector.topology.recent._GENERATIONS", 5)
         patch.setattr("flowtrail_collector.topology.recent._MOST_EVENTS", 3)
@@ -105,7 +106,7 @@ def test_whatever_is_remembered_the_edges_are_those_of_one_who_forgets(tmp_path_
         closing(SqliteDatabase(folder / "forgotten.sqlite")) as forgotten,
     ):
         refusing = Refusing(remembered)
-        learners = [SqlTopology(refusing, time_seconds=clock) for _ in range(2)]
+        learners = [Learning(refusing, [SqlTopology(refusing, time_seconds=clock)]) for _ in range(2)]
         number = 0
         for events, who, refuses, numbers in [*steps, ([], 1, False, 0)]:
             for database in (remembered, forgotten):
@@ -121,6 +122,6 @@ def test_whatever_is_remembered_the_edges_are_those_of_one_who_forgets(tmp_path_
                 refusing.refuses = False
             while learners[who].learn():
                 pass
-            while SqlTopology(forgotten, time_seconds=clock).learn():
+            while Learning(forgotten, [SqlTopology(forgotten, time_seconds=clock)]).learn():
                 pass
             assert state(remembered) == state(forgotten)

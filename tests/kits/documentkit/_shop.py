@@ -13,6 +13,7 @@ from flowtrail_collector.app import build_collector
 from flowtrail_collector.catalog.sql import SqlCatalog
 from flowtrail_collector.documents.landscape import Landscape, Received, Sent, Server, Topic
 from flowtrail_collector.settings import CollectorConfig, KafkaConfig
+from flowtrail_collector.store.packs.learning import Learning
 from flowtrail_collector.topology.sql import SqlTopology
 from storekit import EVENT
 from trailkit.web import served
@@ -146,9 +147,11 @@ def flowing(folder: Path, records: Sequence[Record] = RECORDS) -> Iterator[str]:
         ]  # fmt: skip
         with collector.store.unit() as unit:
             unit.add_events(rows)
-        for learn in (SqlTopology(collector.database).learn, SqlCatalog(collector.database).learn):
-            while learn():
-                pass
+        learning = Learning(
+            collector.database, (SqlTopology(collector.database), SqlCatalog(collector.database))
+        )
+        while learning.learn():
+            pass
         with served(collector.app) as url:
             yield url
     finally:

@@ -20,6 +20,7 @@ from flowtrail_collector.settings import RetentionConfig
 from flowtrail_collector.spans import attributes as names
 from flowtrail_collector.spans.model import Resource, Span, SpanKind
 from flowtrail_collector.spans.sql.store import SqlSpans
+from flowtrail_collector.store.packs.learning import Learning
 from flowtrail_collector.topology.sql import SqlTopology
 from sagakit.load import FLOWS, STORIES, happenings
 from storekit.events import stored_events
@@ -114,7 +115,7 @@ class Shelf:
         self.spans = SqlSpans(database, time_seconds=self._seconds)
         self._ingest = Ingest(self.store, self.flows, time_seconds=self._seconds)
         self._sweeper = Sweeper(self.store, self.flows)
-        self._topology = SqlTopology(database, time_seconds=self._seconds)
+        self._learning = Learning(database, [SqlTopology(database, time_seconds=self._seconds)])
         self._offsets: defaultdict[str, int] = defaultdict(int)
         self._config = RetentionConfig(**settings)
         self.restart()
@@ -151,7 +152,7 @@ class Shelf:
             (), [Advance(topic, 0, end, end, self.now_ms) for topic, end in self._offsets.items()]
         )
         self._sweeper.sweep()
-        while self._topology.learn():
+        while self._learning.learn():
             pass
 
     def forget(self) -> int:

@@ -176,6 +176,15 @@ class StoreContract:
         with store.unit() as unit:
             assert unit.load_sagas([SagaKey("orders", "f8")])["orders", "f8"].ended_ms == 5
 
+    def test_rules_are_noted_beforehand_only_of_flows_of_which_nothing_is_kept(self, store):
+        with store.unit() as unit:
+            unit.save_sagas([replace(SAGA, flow="kept")])
+            unit.remember_rules("known", "before")
+        store.begin_rules({"kept": "r1", "known": "r2", "fresh": "r3"})
+        assert store.known_rules() == {"known": "before", "fresh": "r3"}
+        store.begin_rules({"fresh": "r4"})
+        assert store.known_rules() == {"known": "before", "fresh": "r3"}
+
     def test_what_is_followed(self, store):
         rows = [
             EVENT._replace(offset=n, event_id=f"e{n}", type="ABC"[n % 3], timestamp_ms=n) for n in range(9)

@@ -104,6 +104,11 @@ class SqlStore(Reads):
         with self._database.read() as connection:
             return rules.flows_with_open(connection)
 
+    def begin_rules(self, of_flows: Mapping[str, str]) -> None:
+        """See `SagaStore.begin_rules`."""
+        with self._database.transaction() as connection:
+            rules.begin_rules(connection, of_flows)
+
     def follow(self, types_of: Mapping[str, Iterable[str]]) -> None:
         """See `SagaStore.follow`."""
         newest_row = self._database.newest_event_row()

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
+from functools import lru_cache, partial
 
 from flowtrail_collector.metrics.counts import CountKey
 from flowtrail_collector.sagas.model.assessment import (
@@ -32,6 +32,7 @@ from flowtrail_collector.sagas.model.seen import Seen
 __all__ = [
     "DURATION_BUCKETS_SECONDS",
     "bring_up_to_date",
+    "observe",
     "settle",
     "step_durations",
 ]
@@ -44,6 +45,7 @@ DURATION_BUCKETS_SECONDS = (
     0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3_600, 21_600, 86_400, 604_800,
 )  # fmt: skip
 _BOUNDS = (*map(str, DURATION_BUCKETS_SECONDS), "+Inf")
+_bucket = partial(bisect_left, [bound * 1000 for bound in DURATION_BUCKETS_SECONDS])
 
 
 def bring_up_to_date(flow: Flow, saga: SagaRecord, counts: Counter[CountKey]) -> Progress:
@@ -133,9 +135,9 @@ def _finish(
             # Had everything been undone in time, it would have ended by its events.
             counts["saga_incomplete_compensations", (flow.name,)] += 1
         return
-    _observe("saga_duration_seconds", labels, ended_ms - (saga.started_ms or 0), counts)
+    observe("saga_duration_seconds", labels, [ended_ms - (saga.started_ms or 0)], counts)
     for item, took_ms in step_durations(progress, ended_ms):
-        _observe("saga_step_duration_seconds", (flow.name, item.step.name), took_ms, counts)
+        observe("saga_step_duration_seconds", (flow.name, item.step.name), [took_ms], counts)
 
 
 def step_durations(progress: Progress, ended_ms: int) -> Iterator[tuple[StepProgress, int]]:
@@ -226,13 +228,16 @@ def _behind_at(flow: Flow, saga: SagaRecord) -> int | None:
     return behind[saga.late_events] + flow.settling_ms + 1 if len(behind) > saga.late_events else None
 
 
-def _observe(name: str, labels: tuple[str, ...], took_ms: int, counts: Counter[CountKey]) -> None:
-    """One observation of a histogram, kept as counters: its buckets (not cumulative), `_sum`, `_count`."""
-    seconds = max(took_ms, 0) / 1000
+def observe(name: str, labels: tuple[str, ...], took_ms: Sequence[int], counts: Counter[CountKey]) -> None:
+    """Observations of a histogram, kept as counters: its buckets (not cumulative), `_sum`, `_count`."""
     buckets, total, number = _histogram(name, labels)
-    counts[buckets[bisect_left(DURATION_BUCKETS_SECONDS, seconds)]] += 1
-    counts[number] += 1
-    counts[total] += seconds  # type: ignore[assignment]
+    spans = took_ms if min(took_ms) >= 0 else [max(span, 0) for span in took_ms]  # clocks may disagree
+    places = map(_bucket, spans)
+    found = dict.fromkeys(places, 1) if len(spans) == 1 else Counter(places)  # one, for most that call this
+    for place, several in found.items():
+        counts[buckets[place]] += several
+    counts[number] += len(spans)
+    counts[total] += sum(spans) / 1000  # type: ignore[assignment]
 
 
 @lru_cache(maxsize=1_000)  # made anew with every observation, its keys would cost more than counting

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from flowtrail_collector.store.sql import Connection
 
-__all__ = ["flows_with_open", "known_rules", "remember_rules"]
+__all__ = ["begin_rules", "flows_with_open", "known_rules", "remember_rules"]
 
+_BEGIN = """INSERT INTO flow_rules SELECT ?, ? WHERE NOT EXISTS (SELECT 1 FROM sagas WHERE flow = ?)
+ ON CONFLICT (flow) DO NOTHING"""
 _REMEMBER = "INSERT INTO flow_rules VALUES (?, ?) ON CONFLICT (flow) DO UPDATE SET rules = excluded.rules"
 
 
 def known_rules(connection: Connection) -> dict[str, str]:
     """See `SagaStore.known_rules`."""
     return dict(connection.execute("SELECT flow, rules FROM flow_rules").fetchall())
+
+
+def begin_rules(connection: Connection, rules: Mapping[str, str]) -> None:
+    """See `SagaStore.begin_rules`."""
+    connection.executemany(_BEGIN, [(flow, rule, flow) for flow, rule in sorted(rules.items())])
 
 
 def remember_rules(connection: Connection, flow: str, rules: str | None) -> None:
