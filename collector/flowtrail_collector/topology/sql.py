@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, repeat
+from itertools import chain, islice, repeat
 
 from flowtrail_collector.store.packs.format import MAX_EVENTS
 from flowtrail_collector.store.packs.hashes import first_row_of, id_hash, segment_of
@@ -31,7 +31,8 @@ from flowtrail_collector.topology.sql_lately import add_crossings, load_crossing
 
 _MAX_EDGES = 1_000
 _MAX_READINGS = 5_000
-# Causes are read from other partitions: an effect may be there first. Older ones are given up.
+# Causes are read from other partitions: an effect may be there first. Once everything has been read until so long after it,
+# none will come. How old it is by the clock says nothing: what is read may be history.
 _PATIENCE_MS = 600_000
 _MAX_PENDING = 5_000
 
@@ -127,7 +128,9 @@ class SqlTopology:
         first = _first_of(events)
         ids = list(first)
         is_known = _look_back(connection, self._recent, first, effects, start)
-        waiting, reactions = self._reactions(before.values(), effects, first)
+        waiting, reactions = _reactions(
+            before.values(), effects, first, self._read_ms(connection) - _PATIENCE_MS
+        )
         kinds = alike(reactions)
 
         def stored() -> None:
@@ -169,39 +172,47 @@ class SqlTopology:
         known = {**self._waiting, **found}
         return {row: known[row] for row in rows if row in known}
 
-    def _reactions(
-        self, waiting: Iterable[Event], effects: Iterable[Event], first: Mapping[str, Event]
-    ) -> tuple[dict[int, Event], list[Reaction]]:
-        """Effects that wait from now on, and what was found of the others.
-
-        Args:
-            waiting: Those that have waited: their causes can only be among the events that are new.
-            effects: Those that are new.
-            first: Of each event the copy that was read first.
-        """
+    def _read_ms(self, connection: Connection) -> float:
+        """Until when everything has been read; the present where nobody says."""
+        (read_ms,) = connection.execute("SELECT min(watermark_ms) FROM positions").fetchone()
         now_ms = self._time_seconds() * 1000
-        still: dict[int, Event] = {}
-        reactions: list[Reaction] = []
-        find = first.get
-        # Taken apart, and put together without a call of `Reaction`, an effect costs a third.
-        for effect in chain(waiting, effects):
-            row, source, cause_id, event_id, at_ms, trace_id, _, kind, subject = effect
-            own = find(event_id)
-            if own is not None and own[0] < row:
-                continue  # a second copy
-            at_ms = at_ms or 0
-            cause = find(cause_id or "")
-            if cause is None:
-                if now_ms - at_ms < _PATIENCE_MS and len(still) < _MAX_PENDING:
-                    still[row] = effect
-                continue
-            _, cause_source, _, _, cause_ms, _, topic, cause_kind, _ = cause
-            latency = (at_ms - (cause_ms or at_ms)) / 1000
-            reaction = (
-                cause_source, topic, source, latency, trace_id, cause_kind, at_ms, kind, event_id, subject,
-            )  # fmt: skip
-            reactions.append(_NEW(Reaction, reaction))
-        return still, reactions
+        return now_ms if read_ms is None else min(float(read_ms), now_ms)
+
+
+def _reactions(
+    waiting: Iterable[Event], effects: Iterable[Event], first: Mapping[str, Event], oldest_ms: float
+) -> tuple[dict[int, Event], list[Reaction]]:
+    """Effects that wait from now on, and what was found of the others.
+
+    Args:
+        waiting: Those that have waited: their causes can only be among the events that are new.
+        effects: Those that are new.
+        first: Of each event the copy that was read first.
+        oldest_ms: No effect waits that was written before.
+    """
+    still: dict[int, Event] = {}
+    reactions: list[Reaction] = []
+    find = first.get
+    # Taken apart, and put together without a call of `Reaction`, an effect costs a third.
+    for effect in chain(waiting, effects):
+        row, source, cause_id, event_id, at_ms, trace_id, _, kind, subject = effect
+        own = find(event_id)
+        if own is not None and own[0] < row:
+            continue  # a second copy
+        at_ms = at_ms or 0
+        cause = find(cause_id or "")
+        if cause is None:
+            if at_ms > oldest_ms:
+                still[row] = effect
+            continue
+        _, cause_source, _, _, cause_ms, _, topic, cause_kind, _ = cause
+        latency = (at_ms - (cause_ms or at_ms)) / 1000
+        reaction = (
+            cause_source, topic, source, latency, trace_id, cause_kind, at_ms, kind, event_id, subject,
+        )  # fmt: skip
+        reactions.append(_NEW(Reaction, reaction))
+    # Of too many, those that were read last: what the others wait for is the likelier never to come.
+    return dict(islice(still.items(), max(0, len(still) - _MAX_PENDING), None)), reactions
 
 
 def _events_of(pack: Pack) -> list[Event]:

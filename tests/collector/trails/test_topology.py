@@ -95,6 +95,52 @@ def test_an_old_effect_doesnt_wait_for_ever(database):
         assert connection.execute("SELECT count(*) FROM edge_pending").fetchone() == (0,)
 
 
+def read_until(database, after_ms):
+    """Everything of a topic has been read until then."""
+    with database.transaction() as connection:
+        connection.execute("DELETE FROM positions")
+        connection.execute(
+            "INSERT INTO positions (topic, partition, next_offset, watermark_ms) VALUES ('orders', 0, 1, ?)",
+            (NOW_MS + after_ms,),
+        )
+
+
+def test_in_history_an_effect_waits_until_its_cause_must_have_been_read(database):
+    """A day old when it is read, from partitions that are read side by side."""
+    late = SqlTopology(database, time_seconds=lambda: NOW_MS / 1000 + 86_400)
+    read_until(database, -1_000)
+    write(database, STOCK)
+    assert learn(database, late) == {}
+    read_until(database, 500_000)
+    write(database, ORDERS)
+    assert learn(database, late) == {EdgeKey("orders", "orders", "inventory"): 1}
+    write(database, ("payments", "e9", "/billing", "nobody", 300))
+    learn(database, late)
+    assert pending(database) == 1
+    read_until(database, 700_000)
+    write(database, ("orders", "e10", "/orders", None, 0))
+    learn(database, late)
+    assert pending(database) == 0
+
+
+def test_of_too_many_effects_those_that_came_last_wait(database, topology, monkeypatch):
+    monkeypatch.setattr("flowtrail_collector.topology.sql._MAX_PENDING", 2)
+    write(
+        database, ("payments", "e4", "/billing", "unknown", 0), ("payments", "e5", "/billing", "unknown", 0)
+    )
+    learn(database, topology)
+    write(database, STOCK)
+    learn(database, topology)
+    assert pending(database) == 2
+    write(database, ORDERS)
+    assert learn(database, topology) == {EdgeKey("orders", "orders", "inventory"): 1}
+
+
+def pending(database):
+    with database.read() as connection:
+        return connection.execute("SELECT count(*) FROM edge_pending").fetchone()[0]
+
+
 def test_repeated_events_and_dead_letters_count_once(database, topology):
     write(database, ORDERS, STOCK, STOCK, ("inventory.billing.dlq", "e2", "/inventory", "e1", 90, True))
     assert learn(database, topology) == {EdgeKey("orders", "orders", "inventory"): 1}
