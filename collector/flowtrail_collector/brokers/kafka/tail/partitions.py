@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterable, Mapping
-from contextlib import suppress
 from typing import Any
 
 from confluent_kafka import Consumer, TopicPartition
@@ -15,8 +14,6 @@ from flowtrail_collector.brokers.kafka.tail.positions import Place, Positions
 __all__ = ["AllPartitions", "GroupPartitions"]
 
 logger = logging.getLogger("flowtrail_collector")
-
-_ANSWER_BYTES = 1_000_000
 
 
 class AllPartitions:
@@ -32,13 +29,13 @@ class AllPartitions:
 
     # What the client is set to unless its user says otherwise, and what it has to be set to.
     # librdkafka counts keys and values only; headers, and what it knows of a message, take many times as much.
-    # An answer of a broker is unpacked at once, however many messages wait already: so it is kept small, and holds
-    # some of several partitions rather than much of one, or times would differ between them. While enough messages
+    # An answer of a broker is unpacked at once, however many messages wait already. So it holds little of a partition; and
+    # some of each, or those that come last in it would be read when the others are at their end. While enough messages
     # wait, librdkafka would look only once a second whether it should ask for more; a batch of them should wait.
     defaults: Mapping[str, Any] = {
         "queued.max.messages.kbytes": 8_192,
         "queued.min.messages": 10_000,
-        "fetch.message.max.bytes": _ANSWER_BYTES // 4,
+        "fetch.message.max.bytes": 250_000,
         "fetch.queue.backoff.ms": 20,
     }
     settings: Mapping[str, Any] = {"group.id": "flowtrail-collector"}  # required; never joined
@@ -51,11 +48,7 @@ class AllPartitions:
     def open(self, settings: Mapping[str, Any]) -> None:
         """Make the client, with these settings besides its own."""
         self.abandon()
-        largest = _ANSWER_BYTES
-        with suppress(ValueError):  # librdkafka says what is wrong with it
-            # It refuses an answer that is smaller than the largest message.
-            largest = max(largest, int(settings.get("message.max.bytes", 0)))
-        self.consumer = Consumer({**self.defaults, "fetch.max.bytes": largest, **settings, **self.settings})
+        self.consumer = Consumer({**self.defaults, **settings, **self.settings})
 
     def close(self) -> None:
         """Close the client."""
