@@ -16,7 +16,6 @@ TUNED = {
     "answers of one partition": {"max.partition.fetch.bytes": "5000000"},
     "answers": {"fetch.max.bytes": "3000000"},
     "less that waits": {"queued.max.messages.kbytes": "64", "queued.min.messages": "10"},
-    "less memory for answers": {"receive.message.max.bytes": "1000512"},
 }
 
 
