@@ -23,7 +23,7 @@ from bench.results import kafka_in, now_text, show, write
 
 OUT = Path("build/bench/growth.json")
 TARGETS = {"cpu_ratio": ["<=", 1.1], "partition_spread": ["<=", 0.2]}
-_SPREAD = "SELECT count(*), max(next_offset) - min(next_offset) FROM positions"
+_READ = "SELECT count(*), max(next_offset), min(next_offset) FROM positions"
 
 
 def measure(servers: str, topic: str, events: int, folder: Path) -> list[tuple[int, float, float]]:
@@ -58,11 +58,8 @@ def measure(servers: str, topic: str, events: int, folder: Path) -> list[tuple[i
 def spread(store: Path) -> int:
     """By how many records the partitions are apart that have been read so far; those that haven't been count as 0."""
     with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as connection:
-        (known, apart), (most,) = (
-            connection.execute(query).fetchone()
-            for query in (_SPREAD, "SELECT max(next_offset) FROM positions")
-        )
-    return int(apart if known == ingest.PARTITIONS else most or 0)
+        known, most, least = connection.execute(_READ).fetchone()
+    return int(most - (least if known == ingest.PARTITIONS else 0))
 
 
 def cost_before(size: int, window: int, seen: Sequence[tuple[int, float, float]]) -> float:

@@ -1,12 +1,15 @@
 """What the client raises is told as what is wrong: who is refused, and who isn't answered."""
 
 import socket
+from typing import Any, cast
 
 import pytest
 from pika import exceptions
 from pika.adapters.utils.connection_workflow import AMQPConnectorStackTimeout
 
+from flowtrail_collector.brokers.rabbitmq.bindings import Bindings
 from flowtrail_collector.brokers.rabbitmq.connection import RefusedError, connect, said_by
+from flowtrail_collector.brokers.rabbitmq.management import Management
 from flowtrail_collector.errors import ServiceUnreachableError
 from flowtrail_collector.settings import RabbitConfig
 
@@ -70,6 +73,14 @@ def test_a_port_that_never_answers_is_one_line(monkeypatch: pytest.MonkeyPatch) 
         with pytest.raises(ServiceUnreachableError, match="no RabbitMQ broker answers at") as caught:
             connect(config, "test")
     assert "\n" not in str(caught.value)
+
+
+def test_where_the_management_api_doesnt_answer_it_isnt_asked_at_once_again() -> None:
+    config = RabbitConfig("amqp://ann@127.0.0.1:9/shop", management="http://127.0.0.1:9")
+    bindings = Bindings(config, Management(config))
+    with pytest.raises(ServiceUnreachableError):
+        bindings.update(cast("Any", None))
+    assert bindings.is_done
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from flowtrail_collector.sagas.flow_file import parse_flows
 from flowtrail_collector.sagas.model.assessment import Outcome
 from flowtrail_collector.sagas.model.completed import Completions
-from flowtrail_collector.sagas.model.flows import Flow, Flows, Step
+from flowtrail_collector.sagas.model.flows import Flows
 from flowtrail_collector.sagas.model.instance import SagaRecord
 from flowtrail_collector.sagas.model.lifecycle import bring_up_to_date, settle
 from sagakit.histories import changed_flow, flows_and_histories, marks, model_of
-from sagakit.simple import nearly_simple
+from sagakit.simple import ORDERS, SIMPLE, nearly_simple
 
 
 def compared(flow, sagas, now_ms):
@@ -74,20 +74,6 @@ def test_nearly_simple_ones(seed):
     assert at_once > 40
 
 
-FLOW = Flow(
-    "orders",
-    ("Placed",),
-    (
-        Step("pay", ("Paid",), failed=("Declined",), undone=("Refunded",), within_ms=10_000),
-        Step("ship", ("Shipped",), within_ms=20_000, after=("pay",)),
-    ),
-    ("Delivered",),
-    ("Cancelled",),
-    within_ms=60_000,
-)
-SIMPLE = [(0, "Placed"), (5, "Paid"), (7, "Shipped"), (9, "Delivered")]
-
-
 @pytest.mark.parametrize(
     ("events", "at_once"),
     [
@@ -112,8 +98,8 @@ SIMPLE = [(0, "Placed"), (5, "Paid"), (7, "Shipped"), (9, "Delivered")]
 )
 def test_the_ordinary_ones_are_settled_at_once(events, at_once):
     """Those are most of a store's, so the tests above have something to compare."""
-    made = instance(FLOW, 0, marks([(int(1_000 * at), kind) for at, kind in events]))
-    assert compared(FLOW, [made], 100_000) == at_once
+    made = instance(ORDERS, 0, marks([(int(1_000 * at), kind) for at, kind in events]))
+    assert compared(ORDERS, [made], 100_000) == at_once
 
 
 @pytest.mark.parametrize(
@@ -124,8 +110,8 @@ def test_the_ordinary_ones_are_settled_at_once(events, at_once):
     ids=str,
 )  # fmt: skip
 def test_one_of_which_more_is_known_is_not(known):
-    made = instance(FLOW, 0, marks([(1_000 * at, kind) for at, kind in SIMPLE]))
-    assert Completions(Flows.of([FLOW])).settle([replace(made, **known)], 100_000, Counter())[0] == []
+    made = instance(ORDERS, 0, marks([(1_000 * at, kind) for at, kind in SIMPLE]))
+    assert Completions(Flows.of([ORDERS])).settle([replace(made, **known)], 100_000, Counter())[0] == []
 
 
 def test_one_that_a_parent_waits_for_is_not():

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flowtrail_collector.sagas.model.flows import Flow, Step
 from flowtrail_collector.sagas.model.instance import SagaRecord
 from flowtrail_collector.sagas.model.lifecycle import bring_up_to_date, settle
 from flowtrail_collector.sagas.model.shapes import OpenSagas
 from flowtrail_collector.sagas.sql.glances import GLANCES
 from sagakit.histories import changed_flow, flows_and_histories, marks, model_of
 from sagakit.playing import GLANCED, glances, looked_at, stand
+from sagakit.simple import ORDERS
 
 
 def standing_of(saga):
@@ -76,19 +76,6 @@ def test_limits_that_change_again_and_again(seed):
             at_a_glance += told(flow, [saga], now_ms)
             settle(flow, saga, now_ms, Counter())
     assert at_a_glance > 50
-
-
-ORDERS = Flow(
-    "orders",
-    ("Placed",),
-    (
-        Step("pay", ("Paid",), failed=("Declined",), undone=("Refunded",), within_ms=10_000),
-        Step("ship", ("Shipped",), within_ms=20_000, after=("pay",)),
-    ),
-    ("Delivered",),
-    ("Cancelled",),
-    within_ms=60_000,
-)
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flowtrail_collector.sagas.model.assessment import Outcome
-from flowtrail_collector.sagas.model.flows import Flow, Step
 from flowtrail_collector.sagas.model.instance import SagaRecord
 from flowtrail_collector.sagas.model.lifecycle import bring_up_to_date, settle
 from flowtrail_collector.sagas.model.ways import Ways
 from sagakit.histories import changed_flow, flows_and_histories, marks, model_of
-from sagakit.simple import nearly_simple
+from sagakit.simple import ORDERS, SIMPLE, nearly_simple
 
 
 def is_simple(flow, ways, saga):
@@ -62,20 +61,6 @@ def test_nearly_simple_ones_after_each_event(seed):
     assert simple > 400
 
 
-FLOW = Flow(
-    "orders",
-    ("Placed",),
-    (
-        Step("pay", ("Paid",), failed=("Declined",), undone=("Refunded",), within_ms=10_000),
-        Step("ship", ("Shipped",), within_ms=20_000, after=("pay",)),
-    ),
-    ("Delivered",),
-    ("Cancelled",),
-    within_ms=60_000,
-)
-SIMPLE = [(0, "Placed"), (5, "Paid"), (7, "Shipped"), (9, "Delivered")]
-
-
 @pytest.mark.parametrize(
     ("events", "simple"),
     [
@@ -95,7 +80,7 @@ SIMPLE = [(0, "Placed"), (5, "Paid"), (7, "Shipped"), (9, "Delivered")]
 def test_the_ordinary_ones_are_simple(events, simple):
     """Those are most of a store's, so the tests above have something to compare."""
     made = SagaRecord("orders", "k", events=marks([(1_000 * at, kind) for at, kind in events]))
-    assert is_simple(FLOW, Ways(FLOW), made) == simple
+    assert is_simple(ORDERS, Ways(ORDERS), made) == simple
 
 
 @pytest.mark.parametrize(
@@ -106,18 +91,18 @@ def test_the_ordinary_ones_are_simple(events, simple):
 )  # fmt: skip
 def test_one_of_which_more_is_known_is_not(known):
     made = SagaRecord("orders", "k", events=marks([(1_000 * at, kind) for at, kind in SIMPLE]), started_ms=0)
-    assert not is_simple(FLOW, Ways(FLOW), replace(made, **known))
+    assert not is_simple(ORDERS, Ways(ORDERS), replace(made, **known))
 
 
 def test_a_start_by_other_rules_is_looked_at_closely():
     made = SagaRecord("orders", "k", events=marks([(1_000, "Paid")]), started_ms=1_000)
-    assert not is_simple(FLOW, Ways(FLOW), made)
+    assert not is_simple(ORDERS, Ways(ORDERS), made)
 
 
 def test_made_up_types_are_bounded(monkeypatch):
     monkeypatch.setattr("flowtrail_collector.sagas.model.ways._MAX_WAYS", 3)
-    ways = Ways(FLOW)
+    ways = Ways(ORDERS)
     for number in range(10):
         made = SagaRecord("orders", "k", events=marks([(0, "Placed"), (1_000, f"T{number}")]))
-        assert is_simple(FLOW, ways, made)
+        assert is_simple(ORDERS, ways, made)
     assert len(ways._known) == 3

@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+from flowtrail_collector.sagas.model.flows import Flow, Step
 from sagakit.histories import marks, model_of
 
-__all__ = ["nearly_simple"]
+__all__ = ["ORDERS", "SIMPLE", "nearly_simple"]
+
+ORDERS = Flow(
+    "orders",
+    ("Placed",),
+    (
+        Step("pay", ("Paid",), failed=("Declined",), undone=("Refunded",), within_ms=10_000),
+        Step("ship", ("Shipped",), within_ms=20_000, after=("pay",)),
+    ),
+    ("Delivered",),
+    ("Cancelled",),
+    within_ms=60_000,
+)
+"""A flow with limits, whose first step can fail and be undone."""
+SIMPLE = [(0, "Placed"), (5, "Paid"), (7, "Shipped"), (9, "Delivered")]
+"""Seconds and types of events of an order that simply completes."""
 
 
 def nearly_simple(chance):

@@ -50,7 +50,7 @@ class Bindings:
         self._surplus: dict[Binding, float] = {}
         self._unbound: Counter[Binding] = Counter()
         self.problems: dict[str, str] = {}
-        self.is_done = False
+        self.is_done = True
 
     def plan(self) -> Plan:
         """What there is to be done.
@@ -70,6 +70,7 @@ class Bindings:
         Raises:
             ServiceUnreachableError: The server or its management API doesn't answer.
         """
+        self.is_done = True  # where there is no answer, it isn't asked at once again
         plan = self.plan()
         until = time.monotonic() + _ROUND_SECONDS
         channel = _Channel(self._config, connection)

@@ -15,7 +15,7 @@ import orjson
 
 from flowtrail_collector.settings import RabbitConfig
 
-__all__ = ["Binding", "Plan", "is_everything", "plan_of"]
+__all__ = ["Binding", "Plan", "plan_of"]
 
 Told = Mapping[str, Any]
 Hops = Mapping[str, Sequence[Told]]
@@ -83,7 +83,7 @@ class Plan(NamedTuple):
 
     def takes_everything(self, exchange: str) -> bool:
         """Whether the stream is bound so that it gets all that is published there."""
-        return any(each.exchange == exchange and is_everything(each) for each in self.bound)
+        return any(each.exchange == exchange and _is_everything(each) for each in self.bound)
 
 
 def plan_of(
@@ -123,7 +123,7 @@ def plan_of(
     )
 
 
-def is_everything(binding: Binding) -> bool:
+def _is_everything(binding: Binding) -> bool:
     """Whether a binding of ours takes all that is published to the exchange."""
     return binding[1:] in {_binding("", *everything)[1:] for everything in _EVERYTHING.values()}
 
