@@ -177,6 +177,9 @@ def test_what_the_management_api_doesnt_tell_is_a_problem_and_no_binding(odd: st
     plan = planned({"orders": "headers"}, bindings)
     assert [each.table["kind"] for each in plan.wanted] == ["x"]
     assert "management API" in plan.problems["orders"]
+    assert planned({"orders": "topic"}, bindings).problems == {}, (
+        "where arguments mean nothing, nothing is missed"
+    )
 
 
 @given(KINDS, BINDINGS)

@@ -119,7 +119,10 @@ def plan_of(
         wanted,
         [name for name in followed if not _leads_to_a_queue(name, hops)],
         {name for name, each in there.items() if each.get("auto_delete")},
-        {**_unfollowed(config, {name: kinds[name] for name in followed}, hops), **_untold(through, hops)},
+        {
+            **_unfollowed(config, {name: kinds[name] for name in followed}, hops),
+            **_untold((name for name in through if kinds[name] == "headers"), hops),
+        },
     )
 
 
@@ -205,12 +208,12 @@ def _unfollowed(config: RabbitConfig, followed: Mapping[str, str], hops: Hops) -
     }
 
 
-def _untold(through: Iterable[str], hops: Hops) -> dict[str, str]:
-    """Exchanges with bindings that the management API doesn't tell as they are."""
+def _untold(names: Iterable[str], hops: Hops) -> dict[str, str]:
+    """Headers exchanges with bindings that the management API doesn't tell as they are."""
     return {
         name: "isn't followed whole: arguments of its bindings that are bytes or have no value can't be read from the"
         " management API, and what only those bindings take isn't seen; bind with texts or numbers"
-        for name in through
+        for name in names
         if any(map(_is_untold, hops.get(name, ())))
     }
 
