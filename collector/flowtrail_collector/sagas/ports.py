@@ -85,6 +85,10 @@ class SagaUnit(Protocol):
         """Write what was decided of instances that this unit has read, and whose events it left as they were."""
         ...
 
+    def complete_sagas(self, sagas: Iterable[SagaRecord]) -> None:
+        """Write that instances simply completed (`Completions`) which this unit's `due_sagas` found."""
+        ...
+
     def keep_histories(self, flow: str, shape: str, histories: Sequence[History]) -> int:
         """Remember how instances went; what is remembered of a flow of another shape is forgotten.
 

@@ -128,7 +128,7 @@ class Sweeper:
         """Returns how many they were, and which have ended."""
         changed: list[SagaRecord] = []
         completed, left = self._completions.settle(due, until_ms, counts)
-        settled, ended, decided = len(completed), completed, list(completed)
+        settled, ended, decided = len(completed), list(completed), list[SagaRecord]()
         parents = Parents(self._flows, unit, left, counts)
         parents.take(left)
         for saga in left:
@@ -147,6 +147,7 @@ class Sweeper:
         told = parents.touched  # their events have changed
         if told:
             decided = [saga for saga in decided if SagaKey(saga.flow, saga.row_key) not in told]
+        unit.complete_sagas(completed)
         unit.settle_sagas(decided)
         unit.save_sagas(each_once([*changed, *told.values()]))
         if ended:

@@ -49,3 +49,35 @@ def test_what_was_decided_is_read_again_and_the_rest_stays(tmp_path, names, foll
     with database.read() as connection:
         assert connection.execute("SELECT * FROM sagas ORDER BY key").fetchall() == settled
     database.close()
+
+
+@pytest.mark.parametrize("followed", [False, True])
+@pytest.mark.parametrize("late_events", [0, -1])  # -1: as the version before left it
+def test_of_one_that_simply_completed_the_row_is_as_if_it_were_written_whole(
+    tmp_path, followed, late_events
+) -> None:
+    database = SqliteDatabase(tmp_path / "store.sqlite")
+    store, before = SqliteStore(database), replace(BEFORE, followed=followed)
+    neighbours = [replace(BEFORE, key=key) for key in ("j", "l")]
+    with store.unit() as unit:
+        unit.save_sagas([neighbours[0], before, neighbours[1]])
+    with database.transaction() as connection:
+        connection.execute("UPDATE sagas SET late_events = ?", (late_events,))
+    with store.unit() as unit:
+        due = unit.due_sagas(7, 9, (), others=True)
+        (after,) = (
+            replace(saga, outcome=Outcome.COMPLETED, started_ms=3, ended_ms=9, waiting=(),
+                    waiting_since_ms=None, next_deadline_ms=None) for saga in due if saga.key == "k"
+        )  # fmt: skip
+        unit.complete_sagas([after])
+        with pytest.raises(KeyError):  # nothing is written of what wasn't due
+            unit.complete_sagas([replace(after, key="unknown")])
+    with database.read() as connection:
+        completed = connection.execute("SELECT * FROM sagas WHERE key LIKE 'k%'").fetchall()
+        others = connection.execute("SELECT key, outcome FROM sagas WHERE key NOT LIKE 'k%'").fetchall()
+    assert sorted(others) == [("j", "open"), ("l", "open")]
+    with store.unit() as unit:
+        unit.save_sagas([after])
+    with database.read() as connection:
+        assert connection.execute("SELECT * FROM sagas WHERE key LIKE 'k%'").fetchall() == completed
+    database.close()

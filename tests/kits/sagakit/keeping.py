@@ -59,6 +59,9 @@ class Kept:
     def settle_sagas(self, sagas):
         self.save_sagas(sagas)
 
+    def complete_sagas(self, sagas):
+        self.save_sagas(sagas)
+
     def count(self, increments):
         self.counts.update(increments)
 

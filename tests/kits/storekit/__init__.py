@@ -128,6 +128,28 @@ class StoreContract:
             ]
             assert [saga.key for saga in unit.due_sagas(5_000, 2, (), others=True)] == ["1000", "3000"]
 
+    def test_of_those_that_were_due_some_completed(self, store):
+        mark = (1_000, "OrderPlaced", 0)
+        with store.unit() as unit:
+            unit.save_sagas(
+                SagaRecord(flow, key, next_deadline_ms=5, waiting=("charge",), waiting_since_ms=2, events={7: mark})
+                for flow in ("a", "b") for key in ("1", "2")
+            )  # fmt: skip
+        with store.unit() as unit:
+            (_, done), *_ = pairs = [(saga.flow, saga) for saga in unit.due_sagas(5, 9, ["b"], others=False)]
+            assert [flow for flow, _ in pairs] == ["b", "b"]
+            done = replace(
+                done, outcome=Outcome.COMPLETED, started_ms=3, ended_ms=4, waiting=(), waiting_since_ms=None,
+                next_deadline_ms=None,
+            )  # fmt: skip
+            unit.complete_sagas([done])
+            unit.complete_sagas([])
+        with store.unit() as unit:
+            found = unit.load_sagas(SagaKey(flow, key) for flow in ("a", "b") for key in ("1", "2"))
+            assert found["b", done.key] == done
+            assert [saga.outcome for saga in found.values()].count(Outcome.OPEN) == 3
+            assert len(unit.due_sagas(5, 9, (), others=True)) == 3
+
     def test_open_instances_at_a_glance(self, store):
         events = {1: (1_000, "OrderPlaced", 0), 2: (2_000, "Größe", 0)}
         plain = {"started_ms": 1_000, "updated_ms": 2_000, "waiting": ("charge",), "waiting_since_ms": 1_500}

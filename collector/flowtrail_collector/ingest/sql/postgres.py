@@ -114,6 +114,10 @@ class PostgresUnit(SqlUnit):
         """See `SagaUnit.settle_sagas`; PostgreSQL writes each row whole anyway."""
         self.save_sagas(records)
 
+    def complete_sagas(self, records: Iterable[SagaRecord]) -> None:
+        """See `SagaUnit.complete_sagas`."""
+        self.save_sagas(records)
+
     def add_events(self, events: Iterable[EventRow], hash_of: Callable[[str], int] = id_hash) -> None:
         """See `Unit.add_events`."""
         packs = list(made(map(_storable, events), hash_of, until_ms=int(time.time() * 1000)))

@@ -28,6 +28,10 @@ __all__ = ["SqliteStore"]
 
 _COUNT = """INSERT INTO counters (name, labels, value) VALUES (?, ?, ?)
  ON CONFLICT (name, labels) DO UPDATE SET value = value + excluded.value"""
+# Of one that simply completed nothing else changes. By its row, which was just read and lies beside its neighbours in
+# time; keys lie anywhere in their index.
+_COMPLETE = """UPDATE sagas SET outcome = 'completed', started_ms = ?, ended_ms = ?, waiting = '',
+ waiting_since_ms = NULL, next_deadline_ms = NULL, late_events = 0 WHERE rowid = ?"""
 _ADD_PACK = f"INSERT INTO event_packs ({PACK_COLUMNS}) VALUES (?, ?, ?, ?)"  # noqa: S608 - our own columns
 _ADVANCE = f"""INSERT INTO positions ({POSITION_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
  ON CONFLICT (topic, partition) DO UPDATE SET next_offset = excluded.next_offset,
@@ -42,6 +46,10 @@ class SqliteUnit(SqlUnit):
 
     _connection: sqlite3.Connection
 
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        super().__init__(connection)
+        self._row_of: dict[tuple[str, str], int] = {}
+
     def load_sagas(self, keys: Iterable[SagaKey]) -> dict[SagaKey, SagaRecord]:
         """See `Unit.load_sagas`."""
         return sagas.load(self._connection, keys)
@@ -50,9 +58,11 @@ class SqliteUnit(SqlUnit):
         """See `SagaUnit.due_sagas`."""
         names = list(flows)
         # The plus keeps SQLite to the index of deadlines.
-        where = f"""next_deadline_ms <= ? AND +flow {"NOT" if others else ""} IN ({marks(names)})
- ORDER BY next_deadline_ms"""
-        return sagas.read_sagas(self._connection, where, (until_ms, *names), limit)
+        statement = f"""SELECT {sagas.COLUMNS}, rowid FROM sagas WHERE next_deadline_ms <= ?
+ AND +flow {"NOT" if others else ""} IN ({marks(names)}) ORDER BY next_deadline_ms LIMIT ?"""  # noqa: S608
+        rows = self._connection.execute(statement, (until_ms, *names, limit)).fetchall()
+        self._row_of.update({(row[0], row[1]): row[-1] for row in rows})
+        return [sagas.to_record(row) for row in rows]
 
     def take_sagas(self, keys: Iterable[SagaKey]) -> tuple[dict[SagaKey, SagaRecord], set[SagaKey]]:
         """See `SagaUnit.take_sagas`; a SQLite file has one writer."""
@@ -65,6 +75,13 @@ class SqliteUnit(SqlUnit):
     def settle_sagas(self, records: Iterable[SagaRecord]) -> None:
         """See `SagaUnit.settle_sagas`."""
         sagas.settle(self._connection, records)
+
+    def complete_sagas(self, records: Iterable[SagaRecord]) -> None:
+        """See `SagaUnit.complete_sagas`."""
+        self._connection.executemany(
+            _COMPLETE,
+            [(saga.started_ms, saga.ended_ms, self._row_of[saga.flow, saga.row_key]) for saga in records],
+        )
 
     def add_events(self, events: Iterable[EventRow], hash_of: Callable[[str], int] = id_hash) -> None:
         """See `Unit.add_events`."""
