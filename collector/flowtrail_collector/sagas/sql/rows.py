@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
-from flowtrail_collector.sagas.model.assessment import Mark, Outcome, SagaEvents
+from flowtrail_collector.sagas.model.assessment import Outcome
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord, key_of
+from flowtrail_collector.sagas.sql.packed import pack, unpack
 from flowtrail_collector.store.sql import MAX_IDS, Connection, insert_rows, marks
 
-__all__ = ["COLUMNS", "EVENT", "LATE", "NAMES", "NOT_STUCK", "NOT_UNDONE", "STUCK", "VALUES", "first_due_ms", "load",
+__all__ = ["COLUMNS", "LATE", "NAMES", "NOT_STUCK", "NOT_UNDONE", "STUCK", "first_due_ms", "load",
            "names_in", "read_sagas", "save", "settle", "to_record", "to_row"]  # fmt: skip
 
 NAMES = ("flow", "key", "subject", "outcome", "started_ms", "ended_ms", "updated_ms", "waiting",
@@ -34,10 +34,6 @@ NOT_STUCK = f"((flags & {LATE}) = 0 OR started_ms IS NULL)"
 NOT_UNDONE = f"(flags & {_NOT_UNDONE}) != 0"
 """`SagaRecord.not_undone`."""
 _OUTCOMES = {outcome.value: outcome for outcome in Outcome}
-EVENT = struct.Struct("<qqqH")  # id hash, time, cause hash, length of the type that follows
-"""How an event begins in the column `events`."""
-VALUES = 0x8000
-"""Set in that length where names and values follow the type, each behind a zero character."""
 
 
 def load(connection: Connection, keys: Iterable[SagaKey]) -> dict[SagaKey, SagaRecord]:
@@ -115,7 +111,7 @@ def to_row(saga: SagaRecord) -> tuple[object, ...]:
         saga.next_deadline_ms,
         ",".join(saga.breached),
         _flags(saga),
-        _pack(saga.events),
+        pack(saga.events),
         saga.instance,
         saga.repeated_starts,
         saga.late_events,
@@ -146,7 +142,7 @@ def to_record(row: tuple[Any, ...]) -> SagaRecord:
         flags & _CONFLICT != 0,
         flags & _NOT_UNDONE != 0,
         flags & _COMPLETED_LATE != 0,
-        _unpack(row[12]),
+        unpack(row[12]),
         row[13],
         followed,
         row[14],
@@ -162,32 +158,3 @@ def to_record(row: tuple[Any, ...]) -> SagaRecord:
 def names_in(text: str) -> tuple[str, ...]:
     """The steps in `waiting` or `breached`."""
     return tuple(text.split(",")) if text else ()
-
-
-def _pack(events: SagaEvents) -> bytes:
-    parts = []
-    for event, mark in events.items():
-        if len(mark) == 3:
-            time_ms, kind, cause = mark
-            name = kind.encode()
-            parts.append(EVENT.pack(event, time_ms, cause, len(name)) + name)
-            continue
-        name = "\0".join([mark[1], *(text for pair in mark[3] for text in pair)]).encode()
-        parts.append(EVENT.pack(event, mark[0], mark[2], len(name) | VALUES) + name)
-    return b"".join(parts)
-
-
-def _unpack(blob: bytes) -> SagaEvents:
-    events: dict[int, Mark] = {}
-    place = 0
-    while place < len(blob):
-        event, time_ms, cause, length = EVENT.unpack_from(blob, place)
-        place += EVENT.size
-        if length & VALUES:
-            length ^= VALUES
-            kind, *texts = blob[place : place + length].decode().split("\0")
-            events[event] = (time_ms, kind, cause, tuple(zip(texts[::2], texts[1::2], strict=True)))
-        else:
-            events[event] = (time_ms, blob[place : place + length].decode(), cause)
-        place += length
-    return events
