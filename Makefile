@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-quick test-prerelease check format dashboards docs pictures reference lock servers clean
+.PHONY: help env demo test test-quick test-prerelease check format dashboards docs pictures reference speedups lock servers clean
 
 help: ## show this list
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -41,6 +41,13 @@ format: env ## put the code into its canonical layout
 
 docs: env ## build the site of docs/ into build/site; a warning is an error
 	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet --strict
+
+speedups: env ## compile what every event passes in the collector (optional; needs a C compiler)
+	@if command -v uv >/dev/null 2>&1; then \
+	    VIRTUAL_ENV=$(CURDIR)/.venv uv pip install --quiet --reinstall ./speedups; \
+	else \
+	    $(PY) -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps ./speedups; \
+	fi
 
 reference: env ## regenerate the generated pages of docs/
 	@$(PY) -m tools.docs.library > docs/reference.md

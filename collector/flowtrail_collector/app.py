@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from starlette.routing import BaseRoute
@@ -23,6 +24,7 @@ from flowtrail_collector.dead_letters.wire import DeadLetters
 from flowtrail_collector.dead_letters.wire import wire as wire_dead_letters
 from flowtrail_collector.errors import ServiceUnreachableError
 from flowtrail_collector.events.mapper import Mapper
+from flowtrail_collector.events.reading import plain_reader
 from flowtrail_collector.events.web import TopicList
 from flowtrail_collector.events.wire import contracts_of, mapper_of
 from flowtrail_collector.events.wire import wire as wire_events
@@ -54,6 +56,7 @@ from flowtrail_collector.settings import CollectorConfig, PushConfig, WebConfig
 from flowtrail_collector.spans.queue import SpanQueue
 from flowtrail_collector.spans.sql.store import SqlSpans
 from flowtrail_collector.spans.wire import wire as wire_spans
+from flowtrail_collector.speedups import speedups
 from flowtrail_collector.store.open import open_store
 from flowtrail_collector.store.sql import Database
 from flowtrail_collector.topology.wire import Topology
@@ -133,10 +136,11 @@ def build_collector(config: CollectorConfig) -> Collector:
     opened = open_store(config.store)
     database, store = opened.database, store_on(opened.database)
     leadership = Leadership(opened.lease) if opened.lease is not None else None
-    ingest = Ingest(store, flows, mapper=mapper)
+    compiled = speedups(config.speedups)
+    ingest = Ingest(store, flows, mapper=mapper, read_plain=plain_reader(compiled))
     lag = wire_lag(broker.lag_source, broker.prober(), config.lag)
     reads = TrailReads(database, flows)
-    tails = broker.tails(ToRead(ingest, store, lag.timestamps, reads, opened.group))
+    tails = broker.tails(ToRead(ingest, store, lag.timestamps, reads, opened.group, compiled))
     readers, topology = wire_readers(database), wire_topology(database)
     spans = wire_spans(config.spans, database, readers.note)
     letters = _letters(config, broker, database, store, reads, tails)
@@ -154,7 +158,7 @@ def build_collector(config: CollectorConfig) -> Collector:
     ]  # fmt: skip
     exposition = Exposition(_sources(slices, leadership), on_error=about.failed)
     supervisor = Supervisor(_parts(slices, leadership, config.push, exposition), on_error=about.failed)
-    status = status_of(_servers(config), database.size_bytes, spans.queue)
+    status = status_of(_facts(config, compiled), database.size_bytes, spans.queue)
     access, login = config.web.access, wire_login(config.web.login, about.failed)
     reading = reading_routes(
         config.web, access, login, finder=trails.finder, views=reads, lag=lag.view, topology=topology, topics=topics, status=status,
@@ -214,8 +218,12 @@ def _retention(
     return wire_keeping(config.retention, flows, database, spans, store.watermark_ms, history=history.keeper)
 
 
-def _servers(config: CollectorConfig) -> dict[str, str]:
-    return {"bootstrap_servers": config.kafka.bootstrap_servers, "rabbitmq": config.rabbitmq.shown}
+def _facts(config: CollectorConfig, compiled: ModuleType | None) -> dict[str, str]:
+    return {
+        "bootstrap_servers": config.kafka.bootstrap_servers,
+        "rabbitmq": config.rabbitmq.shown,
+        "speedups": "" if compiled is None else compiled.__version__,
+    }
 
 
 def _pulse(database: Database, spans: SpanQueue, lag: LagView) -> Callable[[], object]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Protocol
 
 from flowtrail_collector.catalog.ports import Routing
@@ -27,6 +28,7 @@ class ToRead:
         timestamps: Told about records that were read, so that lag in seconds is exact.
         letters: Tells which dead letters are known.
         group: Name under which workers share the partitions; None for a process that reads them all.
+        speedups: See `flowtrail_collector.speedups`.
     """
 
     ingest: Ingest
@@ -34,6 +36,7 @@ class ToRead:
     timestamps: RecordTimestamps
     letters: DeadLetterLists
     group: str | None
+    speedups: ModuleType | None
 
 
 class Broker(Protocol):

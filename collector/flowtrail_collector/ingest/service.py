@@ -19,7 +19,13 @@ from flowtrail_collector.errors import StoreConflictError
 from flowtrail_collector.events.identity import IdHashes, flow_of
 from flowtrail_collector.events.mapper import Mapper
 from flowtrail_collector.events.model import Advance, EventRow, Origin, Seen
-from flowtrail_collector.events.reading import Incoming, read_envelope, read_event, read_plain_event
+from flowtrail_collector.events.reading import (
+    Incoming,
+    PlainReader,
+    read_envelope,
+    read_event,
+    read_plain_event,
+)
 from flowtrail_collector.events.sources import Look, NothingError, Subject
 from flowtrail_collector.ingest.ports import Store, Unit
 from flowtrail_collector.metrics.counts import CountKey
@@ -90,6 +96,7 @@ class Ingest:
         flows: What to follow.
         time_seconds: Wall clock, seconds since the epoch.
         mapper: Fills in what headers don't say; by default from the flow file, without a schema registry.
+        read_plain: Reads events as flowtrail writes them.
     """
 
     def __init__(
@@ -99,7 +106,9 @@ class Ingest:
         *,
         time_seconds: Callable[[], float] = time.time,
         mapper: Mapper | None = None,
+        read_plain: PlainReader = read_plain_event,
     ) -> None:
+        self._read_plain = read_plain
         self._mapper = mapper or Mapper(flows.mapping)
         self._store = store
         self._flows = flows
@@ -166,7 +175,7 @@ class Ingest:
                 unit.count(counts)
 
     def _read(self, record: Incoming, batch: Batch) -> None:
-        event = None if record.dead_letter else read_plain_event(record)
+        event = None if record.dead_letter else self._read_plain(record)
         if event is None:
             event = self._read_carefully(record, batch)
             if event is None:

@@ -12,6 +12,7 @@ from flowtrail_collector.settings.keep import parse_keep
 from flowtrail_collector.settings.lag import LagSettings
 from flowtrail_collector.settings.rabbitmq import RabbitConfig
 from flowtrail_collector.settings.web import WebConfig
+from flowtrail_collector.speedups import Use
 from flowtrail_collector.units import parse_duration
 
 
@@ -149,6 +150,7 @@ class CollectorConfig(Section):
         lag: What of lag is watched, and how it is told.
         push: Metrics that are pushed.
         schema_registry: Base URL of the registry that mappings by schema ask; empty for none.
+        speedups: Whether `flowtrail-speedups` is used.
     """
 
     kafka: KafkaConfig
@@ -162,6 +164,7 @@ class CollectorConfig(Section):
     lag: LagSettings = field(default_factory=LagSettings)
     push: PushConfig = field(default_factory=PushConfig)
     schema_registry: str = ""
+    speedups: Use = "auto"
 
     def validate(self) -> None:
         if not self.kafka.bootstrap_servers.strip() and not self.rabbitmq.url:

@@ -23,6 +23,7 @@ from flowtrail_collector.settings.sections import (
     SpanConfig,
 )
 from flowtrail_collector.settings.web import Processes, WebConfig
+from flowtrail_collector.speedups import Use
 from flowtrail_collector.wording import format_span
 
 _SECTIONS: dict[str, type[Any]] = {
@@ -167,6 +168,9 @@ SETTINGS = (
     Setting("processes", "web.processes",
             "2: one process reads events, another one answers requests; 1: one does both, in less memory, and answers"
             " more slowly while much is being read.", Kind.CHOICE, choices=get_args(Processes)),
+    Setting("speedups", "speedups",
+            "Whether flowtrail-speedups reads events: auto where it is installed, off, or required.",
+            Kind.CHOICE, choices=get_args(Use)),
     Setting("trusted-proxies", "web.trusted_proxies",
             "Address or network of a reverse proxy whose X-Forwarded-Prefix and X-Forwarded-Proto are trusted.",
             Kind.NAMES),

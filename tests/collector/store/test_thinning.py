@@ -15,6 +15,7 @@ from flowtrail_collector.sagas.sql.followed import first_row_since, page_of_even
 from flowtrail_collector.store.packs.hashes import id_hash, key_of, segment_of
 from flowtrail_collector.store.packs.learning import Learning
 from flowtrail_collector.store.packs.reading import newest_row, packs_between
+from flowtrail_collector.store.packs.thinning import thin_out
 from flowtrail_collector.store.packs.writing import ids_of
 from flowtrail_collector.store.pruner import SqlPruner
 from flowtrail_collector.store.sqlite.database import SqliteDatabase
@@ -212,3 +213,27 @@ def keys_of(database):
             for pack in packs_between(connection, 0, 2**62)
             for text in ids_of(pack.rows())
         }
+
+
+@pytest.mark.slow
+def test_pages_of_thinned_packs_hold_what_is_left(tmp_path):
+    """A pack that shrinks frees its pages, so that the share that stays takes its share of the disk."""
+    database = SqliteDatabase(tmp_path / "s")
+    empty = database.used_bytes()
+    before = fill(database, 20_000)
+    full = database.used_bytes() - empty
+    flows = flows_of(before)
+    random.Random(3).shuffle(flows)
+    staying = set(flows[: len(flows) // 50])
+    going = [flow for flow in flows if flow not in staying] + [None]
+    for start in range(0, len(going), 500):
+        with database.transaction() as connection:
+            FlowEvents(connection).forget([flow for flow in going[start : start + 500] if flow])
+    with database.transaction() as connection:
+        thin_out(connection, [row for (row,) in connection.execute("SELECT first_row FROM event_packs")], lambda flow: flow is None)  # fmt: skip
+    left = stored_events(database)
+    assert {event.correlation_id for event in left.values()} <= staying
+    assert 100 < len(left) < 600
+    kept = database.used_bytes() - empty
+    database.close()
+    assert kept < full / 8, (kept, full)

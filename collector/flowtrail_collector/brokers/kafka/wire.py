@@ -10,6 +10,7 @@ from flowtrail_collector.brokers.kafka.connection import KafkaConnection, check_
 from flowtrail_collector.brokers.kafka.lag import KafkaLagSource, KafkaRecordProber
 from flowtrail_collector.brokers.kafka.mover import KafkaRecordMover
 from flowtrail_collector.brokers.kafka.tail import KafkaTail
+from flowtrail_collector.brokers.kafka.tail.records import records_reader
 from flowtrail_collector.brokers.ports import ToRead
 from flowtrail_collector.lag.ports import RecordTimestamps
 from flowtrail_collector.metrics.exposition import MetricSource
@@ -47,6 +48,7 @@ class Kafka:
             start=start if start in ("earliest", "latest") else parse_duration(start),
             timestamps=reading.timestamps,
             group=reading.group,
+            records_of=records_reader(reading.speedups),
         )
         return [tail]
 

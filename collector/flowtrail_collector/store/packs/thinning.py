@@ -7,14 +7,15 @@ from collections.abc import Callable, Sequence
 from flowtrail_collector.store.packs.format import COLUMNS, Packer, Row
 from flowtrail_collector.store.packs.hashes import id_hash, key_of, segment_of
 from flowtrail_collector.store.packs.reading import read_pack
-from flowtrail_collector.store.packs.writing import ids_of, pack
+from flowtrail_collector.store.packs.writing import PACK_COLUMNS, ids_of, pack
 from flowtrail_collector.store.sql import Connection, marks
 
 __all__ = ["thin_out"]
 
 _FLOW = COLUMNS.index("correlation_id")
 _PAGE = 64
-_WRITE = "UPDATE event_packs SET newest_ms = ?, body = ? WHERE first_row = ?"
+# Not UPDATE: SQLite leaves the pages of a row that shrinks as they are, nearly empty; those of one that goes, it joins.
+_WRITE = f"INSERT INTO event_packs ({PACK_COLUMNS}) VALUES (?, ?, ?, ?)"  # noqa: S608 - our own columns
 _DROP = "DELETE FROM event_packs WHERE first_row = ?"
 _FORGET_IDS = "DELETE FROM event_ids WHERE key = ? AND pack = ?"
 
@@ -60,11 +61,10 @@ def _thin_one(connection: Connection, packer: Packer, stored: tuple[int, int, in
         return 0
     segment = segment_of(first_row)
     keys = {key_of(segment, id_hash(text)) for text in ids_of(going)}
+    connection.execute(_DROP, (first_row,))
     if staying:
         left = pack(packer, staying, id_hash, newest_ms, places)
-        connection.execute(_WRITE, (left.newest_ms, left.body, first_row))
+        connection.execute(_WRITE, (first_row, count, left.newest_ms, left.body))
         keys -= {key_of(segment, hash_) for hash_ in left.hashes}
-    else:
-        connection.execute(_DROP, (first_row,))
     connection.executemany(_FORGET_IDS, [(key, first_row) for key in sorted(keys)])
     return len(going)

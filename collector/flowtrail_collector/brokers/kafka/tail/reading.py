@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from confluent_kafka import KafkaError, Message
 
 from flowtrail_collector.brokers.kafka.errors import reason_of
-from flowtrail_collector.brokers.kafka.messages import fields_of
 from flowtrail_collector.brokers.kafka.tail.discovery import Discovery
 from flowtrail_collector.brokers.kafka.tail.offsets import OffsetReader
 from flowtrail_collector.brokers.kafka.tail.partitions import AllPartitions
 from flowtrail_collector.brokers.kafka.tail.positions import EARLIEST, Place, Positions
+from flowtrail_collector.brokers.kafka.tail.records import RecordsOf
 from flowtrail_collector.brokers.kafka.tail.topics import TopicFilter
 from flowtrail_collector.events.model import Position
 from flowtrail_collector.events.reading import Incoming
@@ -57,6 +57,7 @@ class Reading:
         timestamps: Told about records that were read.
         report: Told what is wrong, or None when records come.
         time_seconds: Wall clock, seconds since the epoch.
+        records_of: Makes records of messages.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Reading:
         timestamps: RecordTimestamps | None,
         report: Callable[[str | None], None],
         time_seconds: Callable[[], float],
+        records_of: RecordsOf,
     ) -> None:
         self._kind = filter_.kind
         self._offsets = offsets
@@ -79,6 +81,7 @@ class Reading:
         self._timestamps = timestamps
         self._report = report
         self._time_seconds = time_seconds
+        self._records_of = records_of
 
     def read(self, timeout_seconds: float) -> None:
         """Read a batch and write it.
@@ -110,22 +113,21 @@ class Reading:
 
     def _take(self, messages: Sequence[Message], growing: _Growing) -> None:
         records: list[Incoming] = []
-        reading, positions, last = self._partitions.reading, self._positions, growing.last
-        for message in messages:
-            error = message.error()
+        place = 0
+        while True:
+            place = self._records_of(
+                messages, place, self._partitions.reading, self._positions, self._kind, records, growing.last
+            )
+            if place == len(messages):
+                break
+            error = messages[place].error()
             if error is not None:
                 if error.code() in _POSITION_GONE:  # what was read before it comes before it
                     self._positions.read(records, growing.batch)
                     self._write(growing)
                     records.clear()
-                self._on_error(message, error)
-                continue
-            fields = fields_of(message)
-            place = fields[:2]
-            if place not in reading or fields[2] < positions[place].next_offset:
-                continue  # was in flight when the position was moved
-            last[place] = record = Incoming(*fields, *self._kind(place[0]), message.value)
-            records.append(record)
+                self._on_error(messages[place], error)
+            place += 1
         if records:
             self._positions.read(records, growing.batch)
 

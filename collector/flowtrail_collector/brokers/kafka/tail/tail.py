@@ -23,6 +23,7 @@ from flowtrail_collector.brokers.kafka.tail.offsets import OffsetReader
 from flowtrail_collector.brokers.kafka.tail.partitions import AllPartitions, GroupPartitions
 from flowtrail_collector.brokers.kafka.tail.positions import Place, Positions, Start
 from flowtrail_collector.brokers.kafka.tail.reading import Reading
+from flowtrail_collector.brokers.kafka.tail.records import RecordsOf, records_of
 from flowtrail_collector.brokers.kafka.tail.topics import TopicFilter
 from flowtrail_collector.brokers.trouble import Trouble
 from flowtrail_collector.conditions import Starting
@@ -73,7 +74,9 @@ class KafkaTail:
         timestamps: RecordTimestamps | None = None,
         group: str | None = None,
         time_seconds: Callable[[], float] = time.time,
+        records_of: RecordsOf = records_of,
     ) -> None:
+        self._records_of = records_of
         self._connection = connection
         self._filter = TopicFilter(topics, dead_letter_topics)
         self._positions = Positions(ingest, store, start)
@@ -122,6 +125,7 @@ class KafkaTail:
             timestamps=self._timestamps,
             report=self._trouble.note,
             time_seconds=self._time_seconds,
+            records_of=self._records_of,
         )
         try:
             self._follow(discovery, reading, offsets, stop)
