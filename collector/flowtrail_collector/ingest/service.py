@@ -16,7 +16,7 @@ from flowtrail_collector.dead_letters.arrival_labels import ArrivalLabels
 from flowtrail_collector.dead_letters.model.headers import DeadLetterHeaders, read_headers
 from flowtrail_collector.dead_letters.model.letter import PENDING, DeadLetter
 from flowtrail_collector.errors import StoreConflictError
-from flowtrail_collector.events.identity import IdHashes, flow_of
+from flowtrail_collector.events.identity import Hashes, IdHashes, flow_of
 from flowtrail_collector.events.mapper import Mapper
 from flowtrail_collector.events.model import Advance, EventRow, Origin, Seen
 from flowtrail_collector.events.reading import (
@@ -97,6 +97,7 @@ class Ingest:
         time_seconds: Wall clock, seconds since the epoch.
         mapper: Fills in what headers don't say; by default from the flow file, without a schema registry.
         read_plain: Reads events as flowtrail writes them.
+        hashes: Makes the hashes of a batch.
     """
 
     def __init__(
@@ -107,7 +108,9 @@ class Ingest:
         time_seconds: Callable[[], float] = time.time,
         mapper: Mapper | None = None,
         read_plain: PlainReader = read_plain_event,
+        hashes: Callable[[], Hashes] = IdHashes,
     ) -> None:
+        self._hashes = hashes
         self._read_plain = read_plain
         self._mapper = mapper or Mapper(flows.mapping)
         self._store = store
@@ -164,9 +167,9 @@ class Ingest:
         counts = batch.counts.copy()
         with self._store.unit() as unit:
             unit.advance(advances, seen)
-            hashes = IdHashes()
+            hashes = self._hashes()
             if batch.events:
-                unit.add_events(batch.events, hashes.__getitem__)
+                unit.add_events(batch.events, hashes.hash_of)
             if batch.moving:
                 self._move_sagas(unit, batch.moving, hashes, counts)
             if batch.letters:
@@ -246,7 +249,7 @@ class Ingest:
         self,
         unit: Unit,
         moving: _Moving,
-        hashes: IdHashes,
+        hashes: Hashes,
         counts: Counter[CountKey],
     ) -> None:
         now_ms = int(self._time_seconds() * 1000)

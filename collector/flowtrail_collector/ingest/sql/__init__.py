@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from flowtrail_collector.ingest.sql.postgres import PostgresStore
 from flowtrail_collector.ingest.sql.sqlite import SqliteStore
+from flowtrail_collector.store.packs.writing import PYTHON, Packing
 from flowtrail_collector.store.postgres.database import PostgresDatabase
 from flowtrail_collector.store.sqlite.database import SqliteDatabase
 
 __all__ = ["store_on"]
 
 
-def store_on(database: SqliteDatabase | PostgresDatabase) -> PostgresStore | SqliteStore:
-    """The store's port on an opened database."""
-    return PostgresStore(database) if isinstance(database, PostgresDatabase) else SqliteStore(database)
+def store_on(
+    database: SqliteDatabase | PostgresDatabase, packing: Packing = PYTHON
+) -> PostgresStore | SqliteStore:
+    """The store's port on an opened database.
+
+    Args:
+        database: Where everything is kept.
+        packing: What packs of events are made with.
+    """
+    if isinstance(database, PostgresDatabase):
+        return PostgresStore(database, packing)
+    return SqliteStore(database, packing)

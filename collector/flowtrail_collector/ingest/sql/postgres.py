@@ -24,7 +24,7 @@ from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
 from flowtrail_collector.sagas.model.shapes import Looked
 from flowtrail_collector.sagas.sql import postgres as sagas
 from flowtrail_collector.store.packs.hashes import id_hash
-from flowtrail_collector.store.packs.writing import PACK_COLUMNS, id_rows, made
+from flowtrail_collector.store.packs.writing import PACK_COLUMNS, PYTHON, Packing, made
 from flowtrail_collector.store.postgres.arrays import numbers, texts
 from flowtrail_collector.store.postgres.database import EVENTS_LOCK, PostgresConnection, PostgresDatabase
 
@@ -56,8 +56,9 @@ class PostgresUnit(SqlUnit):
     _connection: PostgresConnection
     _glances = f"{SqlUnit._glances} FOR UPDATE"
 
-    def __init__(self, connection: PostgresConnection) -> None:
+    def __init__(self, connection: PostgresConnection, packing: Packing) -> None:
         super().__init__(connection)
+        self._packing = packing
         self._looked_for: set[SagaKey] = set()
         self._locked: set[SagaKey] = set()
 
@@ -116,7 +117,8 @@ class PostgresUnit(SqlUnit):
 
     def add_events(self, events: Iterable[EventRow], hash_of: Callable[[str], int] = id_hash) -> None:
         """See `Unit.add_events`."""
-        packs = list(made(map(_storable, events), hash_of, until_ms=int(time.time() * 1000)))
+        until_ms = int(time.time() * 1000)
+        packs = list(made(map(_storable, events), hash_of, until_ms=until_ms, by=self._packing))
         # Told to wait by whoever asks for the newest row (`PostgresDatabase.newest_event_row`).
         self._connection.execute(f"SELECT pg_advisory_xact_lock_shared({EVENTS_LOCK})")
         numbers = [row[0] for row in self._connection.execute(_NUMBERS, (len(packs),))]
@@ -124,7 +126,7 @@ class PostgresUnit(SqlUnit):
         lines = [
             f"{row}\t{pack.events}\t{pack.newest_ms}\t\\\\x{pack.body.hex()}\n" for row, pack in numbered
         ]
-        ids = [f"{key}\t{row}\n" for key, row in id_rows(numbered)]
+        ids = [f"{key}\t{row}\n" for key, row in self._packing.id_rows(numbered)]
         for statement, text in ((_COPY_PACKS, lines), (_COPY_IDS, ids)):
             with self._connection.raw.cursor() as cursor, cursor.copy(statement) as copy:
                 copy.write("".join(text).encode())
@@ -177,14 +179,15 @@ def _storable(event: EventRow) -> EventRow:
 
 
 class PostgresStore(SqlStore):
-    """`Store` on PostgreSQL."""
+    """`Store` on PostgreSQL; for `packing` see `store_on`."""
 
-    def __init__(self, database: PostgresDatabase) -> None:
+    def __init__(self, database: PostgresDatabase, packing: Packing = PYTHON) -> None:
         super().__init__(database)
         self._postgres = database
+        self._packing = packing
 
     @contextmanager
     def unit(self) -> Iterator[PostgresUnit]:
         """See `Store.unit`."""
         with self._postgres.unit() as connection:
-            yield PostgresUnit(connection)
+            yield PostgresUnit(connection, self._packing)

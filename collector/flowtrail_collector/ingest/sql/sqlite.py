@@ -20,7 +20,7 @@ from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
 from flowtrail_collector.sagas.sql import rows as sagas
 from flowtrail_collector.store.packs.hashes import id_hash
 from flowtrail_collector.store.packs.reading import newest_row
-from flowtrail_collector.store.packs.writing import PACK_COLUMNS, id_rows, made
+from flowtrail_collector.store.packs.writing import PACK_COLUMNS, PYTHON, Packing, made
 from flowtrail_collector.store.sql import insert_rows, marks
 from flowtrail_collector.store.sqlite.database import SqliteDatabase
 
@@ -41,6 +41,10 @@ class SqliteUnit(SqlUnit):
     """A unit of work within one SQLite transaction."""
 
     _connection: sqlite3.Connection
+
+    def __init__(self, connection: sqlite3.Connection, packing: Packing) -> None:
+        super().__init__(connection)
+        self._packing = packing
 
     def load_sagas(self, keys: Iterable[SagaKey]) -> dict[SagaKey, SagaRecord]:
         """See `Unit.load_sagas`."""
@@ -70,11 +74,11 @@ class SqliteUnit(SqlUnit):
         """See `Unit.add_events`."""
         row = newest_row(self._connection) + 1
         packs = []
-        for pack in made(events, hash_of, until_ms=int(time.time() * 1000)):
+        for pack in made(events, hash_of, until_ms=int(time.time() * 1000), by=self._packing):
             packs.append((row, pack))
             row += pack.events
         self._connection.executemany(_ADD_PACK, [(number, *pack[:3]) for number, pack in packs])
-        insert_rows(self._connection, "INSERT INTO event_ids (key, pack)", id_rows(packs))
+        insert_rows(self._connection, "INSERT INTO event_ids (key, pack)", self._packing.id_rows(packs))
 
     def add_dead_letters(self, letters: Iterable[DeadLetter]) -> None:
         """See `Unit.add_dead_letters`."""
@@ -102,14 +106,15 @@ class SqliteUnit(SqlUnit):
 
 
 class SqliteStore(SqlStore):
-    """`Store` on one SQLite file."""
+    """`Store` on one SQLite file; for `packing` see `store_on`."""
 
-    def __init__(self, database: SqliteDatabase) -> None:
+    def __init__(self, database: SqliteDatabase, packing: Packing = PYTHON) -> None:
         super().__init__(database)
         self._file = database
+        self._packing = packing
 
     @contextmanager
     def unit(self) -> Iterator[SqliteUnit]:
         """See `Store.unit`."""
         with self._file.transaction() as connection:
-            yield SqliteUnit(connection)
+            yield SqliteUnit(connection, self._packing)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from flowtrail_collector.events.identity import IdHashes
+from flowtrail_collector.events.identity import Hashes
 from flowtrail_collector.events.model import EventRow
 from flowtrail_collector.metrics.counts import CountKey
 from flowtrail_collector.sagas.model.assessment import Mark, Outcome, add_event
@@ -20,7 +20,7 @@ _RETIRED = Outcome.RETIRED  # asked of its class with every event, it would cost
 def take_in(
     saga: SagaRecord,
     event: EventRow,
-    hashes: IdHashes,
+    hashes: Hashes,
     counts: Counter[CountKey],
     now_ms: int,
     values: Values = (),

@@ -1,0 +1,6 @@
+"""Hashes of ids."""
+
+
+cdef class IdHashes(dict):
+    cdef type _row
+    cdef object of(self, object text)
