@@ -3,8 +3,8 @@
     python -m bench.ingest
 
 A topic on a real Kafka holds orders of five events each, with the headers that flowtrail writes. In turns, each
-in a process of its own, it is read to its end by the whole `flowtrail collector run`, by a bare confluent-kafka
-loop that decodes the headers, and by a stateful Quix Streams application, without and with changelog topics
+in a process of its own, it is read to its end by the whole `flowtrail collector run` in pure Python and, where it
+is installed, with flowtrail-speedups, by a bare confluent-kafka loop that decodes the headers, and by a stateful Quix Streams application, without and with changelog topics
 (`--only whole` ends there). On a smaller topic the same for the collector's tail, ingest and sweep alone, then one
 and two workers into a fresh PostgreSQL. At last a store with a million open instances is swept, scraped and
 restarted on.
@@ -38,6 +38,8 @@ TARGETS: dict[str, list[Any]] = {
     "whole_cpu_microseconds_per_event": ["<=", 45],
     "whole_ratio_to_bare_loop": [">=", 0.5],
     "whole_ratio_to_quix_streams": [">=", 1],
+    "whole_speedups_cpu_microseconds_per_event": ["<=", 45],
+    "whole_speedups_ratio_to_quix_streams": [">=", 1.5],
     "whole_rss_mb": ["<=", 250],
     "store_bytes_per_event": ["<=", 200],
     "rate_ratio_to_bare_loop": [">=", 0.5],

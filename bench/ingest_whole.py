@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
 
@@ -61,9 +62,13 @@ def measure(
         bare: Runs the bare loop over the topic once.
     """
     kinds: dict[str, Callable[[], dict[str, float]]] = {
-        "whole": lambda: whole(servers, topic, events, folder),
+        "whole": lambda: whole(servers, topic, events, folder, "off"),
         "bare": bare,
     }
+    if find_spec("flowtrail_speedups") is not None:
+        kinds["speedups"] = lambda: whole(servers, topic, events, folder, "required")
+    else:
+        print("flowtrail-speedups is not measured: make speedups installs it")
     python = quix_python()
     if python is not None:
         kinds["quix"] = lambda: quix(python, servers, topic, events, folder)
@@ -94,9 +99,10 @@ def quix(
     return result
 
 
-def whole(servers: str, topic: str, events: int, folder: Path) -> dict[str, float]:
+def whole(servers: str, topic: str, events: int, folder: Path, speedups: str) -> dict[str, float]:
     """One run of the collector on a topic in a fresh process, until nothing is left to do."""
-    found, read = collected(["--bootstrap-servers", servers, "--topics", topic], events, folder)
+    source = ["--bootstrap-servers", servers, "--topics", topic, "--speedups", speedups]
+    found, read = collected(source, events, folder)
     assert read == events
     return found
 
@@ -199,7 +205,8 @@ def figures_of(events: int, runs: Runs) -> dict[str, float]:
     if "whole" not in runs:
         return {}
     figures: dict[str, float] = {}
-    kinds = [kind for kind in ("whole", "whole_bare", "whole_quix", "whole_quix_changelog") if kind in runs]
+    kinds = [f"whole{kind}" for kind in ("", "_speedups", "_bare", "_quix", "_quix_changelog")]
+    kinds = [kind for kind in kinds if kind in runs]
     for kind in kinds:
         cpu = statistics.median(result["cpu_seconds"] for result in runs[kind])
         figures[f"{kind}_cpu_microseconds_per_event"] = round(cpu / events * 1e6, 1)
@@ -207,17 +214,31 @@ def figures_of(events: int, runs: Runs) -> dict[str, float]:
         rates = [events / result["seconds"] for result in runs[kind]]
         figures[f"{kind}_events_per_second"] = round(statistics.median(rates))
         figures[f"{kind}_rss_mb"] = round(max(result["rss_mb"] for result in runs[kind]), 1)
-    for kind, name in (("whole_bare", "bare_loop"), ("whole_quix", "quix_streams"),
-                       ("whole_quix_changelog", "quix_streams_with_changelog")):  # fmt: skip
-        if kind in runs:
-            ratios = [
-                other["seconds"] / own["settled_seconds"]
-                for other, own in zip(runs[kind], runs["whole"], strict=True)
-            ]
-            figures[f"whole_ratio_to_{name}"] = round(statistics.median(ratios), 3)
+    for ours in ("whole", "whole_speedups"):
+        figures.update(_ratios(ours, runs))
     own = runs["whole"]
     figures["whole_settled_after_seconds"] = round(
         statistics.median(result["settled_seconds"] - result["seconds"] for result in own), 2
     )
     figures["store_bytes_per_event"] = round(statistics.median(r["store_bytes_per_event"] for r in own))
     return figures
+
+
+def _ratios(ours: str, runs: Runs) -> dict[str, float]:
+    """How much of their rates the collector has, going by when it has nothing left to do."""
+    others = {
+        "whole_bare": "bare_loop",
+        "whole_quix": "quix_streams",
+        "whole_quix_changelog": "quix_streams_with_changelog",
+    }
+    return {
+        f"{ours}_ratio_to_{name}": round(
+            statistics.median(
+                other["seconds"] / own["settled_seconds"]
+                for other, own in zip(runs[kind], runs[ours], strict=True)
+            ),
+            3,
+        )
+        for kind, name in others.items()
+        if kind in runs and ours in runs
+    }

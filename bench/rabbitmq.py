@@ -96,7 +96,7 @@ def run_ingest(folder: Path, server: RabbitServer, events: int, rounds: int) -> 
         for number in range(rounds):
             for kind in ("kafka", "rabbitmq") if number % 2 else ("rabbitmq", "kafka"):
                 if kind == "kafka":
-                    found = ingest_whole.whole(servers, topic, events, folder)
+                    found = ingest_whole.whole(servers, topic, events, folder, "off")
                 else:
                     found, read = ingest_whole.collected(
                         stream, events, folder, {"FLOWTRAIL_RABBITMQ": config.url}

@@ -8,7 +8,7 @@ import sys
 __all__ = ["keep_answers_quick"]
 
 _SWITCH_SECONDS = 0.0001
-_GARBAGE_THRESHOLDS = (50_000, 20, 20)
+_GARBAGE_THRESHOLDS = (150_000, 20, 20)  # a batch of 10,000 events, ten objects each, stays below
 
 
 def keep_answers_quick() -> None:
