@@ -86,10 +86,8 @@ cdef Key* in_order(Key* keys, Key* beside, Py_ssize_t count) noexcept nogil:
     return keys
 
 
-def _flow(row):
-    if PyTuple_Check(row) and PyTuple_GET_SIZE(row) == WIDTH:
-        return <object>PyTuple_GET_ITEM(row, CORRELATION) or <object>PyTuple_GET_ITEM(row, EVENT_ID)
-    return row[CORRELATION] or row[EVENT_ID]
+def _flow(row):  # of `_are_events`
+    return <object>PyTuple_GET_ITEM(row, CORRELATION) or <object>PyTuple_GET_ITEM(row, EVENT_ID)
 
 
 cdef class Packing:
@@ -105,19 +103,21 @@ cdef class Packing:
         TypeError: Events have other fields than these.
     """
 
-    cdef object _columns_of, _newest_ms, _hashes_of, _id_rows, _first_key
+    cdef object _ordered, _columns_of, _newest_ms, _hashes_of, _id_rows, _first_key
     cdef uint64_t _mask
 
     def __init__(self, fields, python, first_key, uint64_t mask):
         if fields != _FIELDS:
             raise TypeError("events have other fields")
-        self._columns_of, self._newest_ms = python.columns_of, python.newest_ms
+        self._ordered, self._columns_of, self._newest_ms = python.ordered, python.columns_of, python.newest_ms
         self._hashes_of, self._id_rows = python.hashes_of, python.id_rows
         self._first_key, self._mask = first_key, mask
 
     def ordered(self, rows):
         """Events of one flow beside each other; otherwise they keep their order."""
         cdef list found = list(rows)
+        if not _are_events(found):
+            return self._ordered(found)
         found.sort(key=_flow)
         return found
 
@@ -213,7 +213,11 @@ cdef class Packing:
         cdef int64_t first, row, before = 0
         for place in range(len(numbered)):
             first_row, pack = numbered[place]
-            if not PyLong_CheckExact(first_row):
+            hashes = pack.hashes
+            if (
+                not PyTuple_Check(numbered[place]) or not PyLong_CheckExact(first_row)
+                or type(hashes) is not frozenset
+            ):
                 return False
             row = PyLong_AsLongLongAndOverflow(first_row, &overflow)
             if overflow or (place and row <= before):
@@ -222,7 +226,7 @@ cdef class Packing:
             first = PyLong_AsLongLongAndOverflow(self._first_key(first_row), &overflow)
             if overflow or first < 0:
                 return False
-            for hash_ in <frozenset?>pack.hashes:
+            for hash_ in <frozenset>hashes:
                 if count == room:
                     return False
                 keys[count].key = <uint64_t>first | PyLong_AsUnsignedLongLongMask(hash_) & self._mask
