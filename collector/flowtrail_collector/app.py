@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from starlette.routing import BaseRoute
@@ -161,7 +162,7 @@ def build_collector(config: CollectorConfig) -> Collector:
     ]  # fmt: skip
     exposition = Exposition(_sources(slices, leadership), on_error=about.failed)
     supervisor = Supervisor(_parts(slices, leadership, config.push, exposition), on_error=about.failed)
-    status = status_of(_servers(config), database.size_bytes, spans.queue)
+    status = status_of(_facts(config, compiled), database.size_bytes, spans.queue)
     access, login = config.web.access, wire_login(config.web.login, about.failed)
     reading = reading_routes(
         config.web, access, login, finder=trails.finder, views=reads, lag=lag.view, topology=topology, topics=topics, status=status,
@@ -221,8 +222,12 @@ def _retention(
     return wire_keeping(config.retention, flows, database, spans, store.watermark_ms, history=history.keeper)
 
 
-def _servers(config: CollectorConfig) -> dict[str, str]:
-    return {"bootstrap_servers": config.kafka.bootstrap_servers, "rabbitmq": config.rabbitmq.shown}
+def _facts(config: CollectorConfig, compiled: ModuleType | None) -> dict[str, str]:
+    return {
+        "bootstrap_servers": config.kafka.bootstrap_servers,
+        "rabbitmq": config.rabbitmq.shown,
+        "speedups": "" if compiled is None else compiled.__version__,
+    }
 
 
 def _pulse(database: Database, spans: SpanQueue, lag: LagView) -> Callable[[], object]:

@@ -16,6 +16,7 @@ from flowtrail_collector.front.serving import serve_beside, start_beside
 from flowtrail_collector.runtime.quick import keep_answers_quick
 from flowtrail_collector.sagas.flow_file import load_flows
 from flowtrail_collector.settings import CollectorConfig
+from flowtrail_collector.speedups import speedups
 from flowtrail_collector.store.open import store_cluster
 from flowtrail_collector.store.postgres.database import describe
 from flowtrail_collector.web.access.ports import ProviderUnreachableError
@@ -75,6 +76,8 @@ def check_collector(config: CollectorConfig) -> Iterator[tuple[str, str | None, 
         checks.append(("kafka", lambda: _check_kafka(config)))
     if config.rabbitmq.url:
         checks.append(("rabbitmq", rabbitmq(config.rabbitmq, config.kafka).check))
+    if config.speedups == "required":
+        checks.append(("speedups", lambda: speedups(config.speedups)))
     if (login := config.web.login) is not None:
         checks.append(("oidc", lambda: _check_provider(login)))
     for name, check in checks:

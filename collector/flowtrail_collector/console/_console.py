@@ -235,6 +235,7 @@ _FACTS = {
     "store_bytes": "Store",
     "bootstrap_servers": "Kafka",
     "rabbitmq": "RabbitMQ",
+    "speedups": "flowtrail-speedups",
     "spans_received": "Spans stored",
     "spans_waiting": "Spans waiting for the store",
     "spans_refused": "Spans refused while busy",

@@ -38,12 +38,12 @@ class SpanCounts(Protocol):
 
 
 def status_of(
-    servers: Mapping[str, str], store_bytes: Callable[[], int], spans: SpanCounts
+    facts: Mapping[str, str], store_bytes: Callable[[], int], spans: SpanCounts
 ) -> Callable[[], dict[str, Any]]:
     """What `/api/v1/status` answers; only the version while the store can't be asked.
 
     Args:
-        servers: Where the brokers are, by what is told of them; empty for none.
+        facts: Where the brokers are and what reads events, by name; what is empty isn't told.
         store_bytes: Size of the store on disk.
         spans: The receiver's counts.
     """
@@ -55,7 +55,7 @@ def status_of(
                 "version": __version__,
                 "uptime_seconds": round(time.time() - started, 1),
                 "store_bytes": store_bytes(),
-                **{name: where for name, where in servers.items() if where},
+                **{name: fact for name, fact in facts.items() if fact},
                 "spans_received": spans.received_spans,
                 "spans_waiting": spans.pending_spans,
                 "spans_refused": spans.refused_spans,

@@ -1,21 +1,26 @@
-"""A collector's core on a real store, driven by hand: no broker, no clock but the test's."""
+"""A collector's core on a real store, driven by hand: no broker, no clock but the test's.
+
+With FLOWTRAIL_SPEEDUPS=required events are read by flowtrail-speedups, as in collectors that are started then.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from flowtrail_collector.events.model import Advance
-from flowtrail_collector.events.reading import Incoming
+from flowtrail_collector.events.reading import Incoming, plain_reader
 from flowtrail_collector.ingest.service import Ingest
 from flowtrail_collector.ingest.sql.sqlite import SqliteStore
 from flowtrail_collector.sagas.flow_file import parse_flows
 from flowtrail_collector.sagas.model.flows import Flows
 from flowtrail_collector.sagas.sweep import Sweeper
+from flowtrail_collector.speedups import speedups
 from flowtrail_collector.store.sqlite.database import SqliteDatabase
 
 NOW_MS = 2_000_000_000_000
@@ -76,7 +81,13 @@ class Core:
         self.now_ms = now_ms
         self.database = SqliteDatabase(path)
         self.store = SqliteStore(self.database)
-        self.ingest = Ingest(self.store, self.flows, time_seconds=lambda: self.now_ms / 1000)
+        compiled = speedups("required" if os.environ.get("FLOWTRAIL_SPEEDUPS") == "required" else "off")
+        self.ingest = Ingest(
+            self.store,
+            self.flows,
+            time_seconds=lambda: self.now_ms / 1000,
+            read_plain=plain_reader(compiled),
+        )
         self.sweeper = Sweeper(self.store, self.flows)
 
     def read(self, happenings: Iterable[Happening], partition: int = 0, until_ms: int | None = None) -> None:
