@@ -52,6 +52,8 @@ from flowtrail_collector.runtime.status import status_of
 from flowtrail_collector.runtime.supervisor import Part, Supervisor
 from flowtrail_collector.sagas.flow_file import load_flows
 from flowtrail_collector.sagas.model.flows import Flows
+from flowtrail_collector.sagas.model.intake import intake_by
+from flowtrail_collector.sagas.sql.blobs import blobs_by
 from flowtrail_collector.sagas.wire import wire as wire_sagas
 from flowtrail_collector.settings import CollectorConfig, PushConfig, WebConfig
 from flowtrail_collector.spans.queue import SpanQueue
@@ -137,11 +139,12 @@ def build_collector(config: CollectorConfig) -> Collector:
     flows, mapper = _flows(config)
     opened = open_store(config.store)
     compiled = speedups(config.speedups)
-    database, store = opened.database, store_on(opened.database, packing(compiled))
+    database, store = opened.database, store_on(opened.database, packing(compiled), blobs_by(compiled))
     leadership = Leadership(opened.lease) if opened.lease is not None else None
     ingest = Ingest(
-        store, flows, mapper=mapper, read_plain=plain_reader(compiled), hashes=hashes_by(compiled)
-    )
+        store, flows, mapper=mapper, read_plain=plain_reader(compiled), hashes=hashes_by(compiled),
+        intake=intake_by(compiled),
+    )  # fmt: skip
     lag = wire_lag(broker.lag_source, broker.prober(), config.lag)
     reads = TrailReads(database, flows)
     tails = broker.tails(ToRead(ingest, store, lag.timestamps, reads, opened.group, compiled))

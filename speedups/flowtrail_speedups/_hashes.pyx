@@ -52,13 +52,14 @@ cdef class IdHashes(dict):
 
     def of_event(self, event):
         """What is the same for two events that are the same."""
-        cdef int64_t own, kind
         if type(event) is self._row:
-            own = self.of(<object>PyTuple_GET_ITEM(event, EVENT_ID))
-            kind = self.of(f"{<object>PyTuple_GET_ITEM(event, SOURCE)}\0{<object>PyTuple_GET_ITEM(event, TYPE)}")
-        else:
-            own, kind = self.of(event.event_id), self.of(f"{event.source}\0{event.type}")
-        return own ^ kind
+            return self.of_row(event)
+        return self.of(event.event_id) ^ self.of(f"{event.source}\0{event.type}")
+
+    cdef object of_row(self, object event):
+        source, kind = <object>PyTuple_GET_ITEM(event, SOURCE), <object>PyTuple_GET_ITEM(event, TYPE)
+        cdef int64_t own = self.of(<object>PyTuple_GET_ITEM(event, EVENT_ID))
+        return own ^ <int64_t>self.of(f"{source}\0{kind}")
 
     cdef object of(self, object text):
         cdef PyObject* known = PyDict_GetItemWithError(self, text)

@@ -34,7 +34,7 @@ from flowtrail_collector.sagas.model.children import beginning, parent_of
 from flowtrail_collector.sagas.model.fields import Values, read_fields
 from flowtrail_collector.sagas.model.flows import Flow, Flows
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
-from flowtrail_collector.sagas.model.intake import take_in, time_of
+from flowtrail_collector.sagas.model.intake import TakeIn, take_in, time_of
 from flowtrail_collector.sagas.model.lifecycle import bring_up_to_date
 from flowtrail_collector.sagas.model.recurrence import instance_of
 from flowtrail_collector.sagas.model.ways import Ways
@@ -98,6 +98,7 @@ class Ingest:
         mapper: Fills in what headers don't say; by default from the flow file, without a schema registry.
         read_plain: Reads events as flowtrail writes them.
         hashes: Makes the hashes of a batch.
+        intake: Adds events to instances.
     """
 
     def __init__(
@@ -109,8 +110,10 @@ class Ingest:
         mapper: Mapper | None = None,
         read_plain: PlainReader = read_plain_event,
         hashes: Callable[[], Hashes] = IdHashes,
+        intake: TakeIn = take_in,
     ) -> None:
         self._hashes = hashes
+        self._take_in = intake
         self._read_plain = read_plain
         self._mapper = mapper or Mapper(flows.mapping)
         self._store = store
@@ -266,7 +269,7 @@ class Ingest:
                     moment = time_of(event, now_ms)
                     saga = instance_of(saga, earlier.get(key, ()), hashes.of_event(event), moment)
                     sagas[SagaKey(saga.flow, saga.row_key)] = saga
-                take_in(saga, event, hashes, counts, now_ms, values)
+                self._take_in(saga, event, hashes, counts, now_ms, values)
         for (flow, _), saga in sagas.items():
             if not self._ways[flow].bring_up_to_date(saga, counts):
                 bring_up_to_date(self._flows.by_name[flow], saga, counts)

@@ -16,6 +16,8 @@ from flowtrail_collector.events.reading import Incoming, plain_reader
 from flowtrail_collector.ingest.service import Ingest
 from flowtrail_collector.ingest.sql.sqlite import SqliteStore
 from flowtrail_collector.sagas.flow_file import parse_flows
+from flowtrail_collector.sagas.model.intake import intake_by
+from flowtrail_collector.sagas.sql.blobs import blobs_by
 from flowtrail_collector.sagas.sweep import Sweeper
 from flowtrail_collector.store.packs.writing import packing
 from flowtrail_collector.store.sqlite.database import SqliteDatabase
@@ -47,13 +49,14 @@ def _written(folder: Path, batches: list[list[Incoming]], compiled: ModuleType |
     path = folder / f"{compiled is None}.sqlite"
     database = SqliteDatabase(path)
     try:
-        store = SqliteStore(database, packing(compiled))
+        store = SqliteStore(database, packing(compiled), blobs_by(compiled))
         ingest = Ingest(
             store,
             FLOWS,
             time_seconds=lambda: NOW_MS / 1000,
             read_plain=plain_reader(compiled),
             hashes=hashes_by(compiled),
+            intake=intake_by(compiled),
         )
         expected = None
         for number, batch in enumerate(batches, 1):

@@ -23,8 +23,11 @@ from flowtrail_collector.metrics.counts import Counts
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
 from flowtrail_collector.sagas.model.shapes import Looked
 from flowtrail_collector.sagas.sql import postgres as sagas
+from flowtrail_collector.sagas.sql.blobs import PYTHON as BLOBS
+from flowtrail_collector.sagas.sql.blobs import Blobs
 from flowtrail_collector.store.packs.hashes import id_hash
-from flowtrail_collector.store.packs.writing import PACK_COLUMNS, PYTHON, Packing, made
+from flowtrail_collector.store.packs.writing import PACK_COLUMNS, Packing, made
+from flowtrail_collector.store.packs.writing import PYTHON as PACKING
 from flowtrail_collector.store.postgres.arrays import numbers, texts
 from flowtrail_collector.store.postgres.database import EVENTS_LOCK, PostgresConnection, PostgresDatabase
 
@@ -56,30 +59,31 @@ class PostgresUnit(SqlUnit):
     _connection: PostgresConnection
     _glances = f"{SqlUnit._glances} FOR UPDATE"
 
-    def __init__(self, connection: PostgresConnection, packing: Packing) -> None:
+    def __init__(self, connection: PostgresConnection, packing: Packing, blobs: Blobs) -> None:
         super().__init__(connection)
         self._packing = packing
+        self._blobs = blobs
         self._looked_for: set[SagaKey] = set()
         self._locked: set[SagaKey] = set()
 
     def load_sagas(self, keys: Iterable[SagaKey]) -> dict[SagaKey, SagaRecord]:
         """See `Unit.load_sagas`."""
         wanted = list(keys)
-        found = sagas.load(self._connection.raw, wanted)
+        found = sagas.load(self._connection.raw, wanted, self._blobs)
         self._looked_for.update(wanted)
         self._locked.update(found)
         return found
 
     def due_sagas(self, until_ms: int, limit: int, flows: Iterable[str], *, others: bool) -> list[SagaRecord]:
         """See `SagaUnit.due_sagas`."""
-        found = sagas.due(self._connection.raw, until_ms, limit, flows, others=others)
+        found = sagas.due(self._connection.raw, until_ms, limit, flows, others=others, by=self._blobs)
         self._locked.update(SagaKey(saga.flow, saga.row_key) for saga in found)
         return found
 
     def take_sagas(self, keys: Iterable[SagaKey]) -> tuple[dict[SagaKey, SagaRecord], set[SagaKey]]:
         """See `SagaUnit.take_sagas`."""
         wanted = list(keys)
-        found, held = sagas.take(self._connection.raw, wanted)
+        found, held = sagas.take(self._connection.raw, wanted, self._blobs)
         self._looked_for.update(wanted)
         self._locked.update(found)
         return found, held
@@ -105,11 +109,11 @@ class PostgresUnit(SqlUnit):
             else:
                 unknown.append(saga)
         if there:
-            sagas.replace(self._connection.raw, there, locked=True)
+            sagas.replace(self._connection.raw, there, locked=True, by=self._blobs)
         if new:
-            sagas.insert(self._connection.raw, new)
+            sagas.insert(self._connection.raw, new, self._blobs)
         if unknown:
-            sagas.replace(self._connection.raw, unknown, locked=False)
+            sagas.replace(self._connection.raw, unknown, locked=False, by=self._blobs)
 
     def settle_sagas(self, records: Iterable[SagaRecord]) -> None:
         """See `SagaUnit.settle_sagas`; PostgreSQL writes each row whole anyway."""
@@ -179,15 +183,16 @@ def _storable(event: EventRow) -> EventRow:
 
 
 class PostgresStore(SqlStore):
-    """`Store` on PostgreSQL; for `packing` see `store_on`."""
+    """`Store` on PostgreSQL; for `packing` and `blobs` see `store_on`."""
 
-    def __init__(self, database: PostgresDatabase, packing: Packing = PYTHON) -> None:
+    def __init__(self, database: PostgresDatabase, packing: Packing = PACKING, blobs: Blobs = BLOBS) -> None:
         super().__init__(database)
         self._postgres = database
         self._packing = packing
+        self._blobs = blobs
 
     @contextmanager
     def unit(self) -> Iterator[PostgresUnit]:
         """See `Store.unit`."""
         with self._postgres.unit() as connection:
-            yield PostgresUnit(connection, self._packing)
+            yield PostgresUnit(connection, self._packing, self._blobs)

@@ -18,9 +18,12 @@ from flowtrail_collector.ingest.sql.unit import SqlUnit
 from flowtrail_collector.metrics.counts import Counts
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
 from flowtrail_collector.sagas.sql import rows as sagas
+from flowtrail_collector.sagas.sql.blobs import PYTHON as BLOBS
+from flowtrail_collector.sagas.sql.blobs import Blobs
 from flowtrail_collector.store.packs.hashes import id_hash
 from flowtrail_collector.store.packs.reading import newest_row
-from flowtrail_collector.store.packs.writing import PACK_COLUMNS, PYTHON, Packing, made
+from flowtrail_collector.store.packs.writing import PACK_COLUMNS, Packing, made
+from flowtrail_collector.store.packs.writing import PYTHON as PACKING
 from flowtrail_collector.store.sql import insert_rows, marks
 from flowtrail_collector.store.sqlite.database import SqliteDatabase
 
@@ -42,13 +45,14 @@ class SqliteUnit(SqlUnit):
 
     _connection: sqlite3.Connection
 
-    def __init__(self, connection: sqlite3.Connection, packing: Packing) -> None:
+    def __init__(self, connection: sqlite3.Connection, packing: Packing, blobs: Blobs) -> None:
         super().__init__(connection)
         self._packing = packing
+        self._blobs = blobs
 
     def load_sagas(self, keys: Iterable[SagaKey]) -> dict[SagaKey, SagaRecord]:
         """See `Unit.load_sagas`."""
-        return sagas.load(self._connection, keys)
+        return sagas.load(self._connection, keys, self._blobs)
 
     def due_sagas(self, until_ms: int, limit: int, flows: Iterable[str], *, others: bool) -> list[SagaRecord]:
         """See `SagaUnit.due_sagas`."""
@@ -56,15 +60,15 @@ class SqliteUnit(SqlUnit):
         # The plus keeps SQLite to the index of deadlines.
         where = f"""next_deadline_ms <= ? AND +flow {"NOT" if others else ""} IN ({marks(names)})
  ORDER BY next_deadline_ms"""
-        return sagas.read_sagas(self._connection, where, (until_ms, *names), limit)
+        return sagas.read_sagas(self._connection, where, (until_ms, *names), limit, by=self._blobs)
 
     def take_sagas(self, keys: Iterable[SagaKey]) -> tuple[dict[SagaKey, SagaRecord], set[SagaKey]]:
         """See `SagaUnit.take_sagas`; a SQLite file has one writer."""
-        return sagas.load(self._connection, keys), set()
+        return sagas.load(self._connection, keys, self._blobs), set()
 
     def save_sagas(self, records: Iterable[SagaRecord]) -> None:
         """See `Unit.save_sagas`."""
-        sagas.save(self._connection, records)
+        sagas.save(self._connection, records, self._blobs)
 
     def settle_sagas(self, records: Iterable[SagaRecord]) -> None:
         """See `SagaUnit.settle_sagas`."""
@@ -106,15 +110,16 @@ class SqliteUnit(SqlUnit):
 
 
 class SqliteStore(SqlStore):
-    """`Store` on one SQLite file; for `packing` see `store_on`."""
+    """`Store` on one SQLite file; for `packing` and `blobs` see `store_on`."""
 
-    def __init__(self, database: SqliteDatabase, packing: Packing = PYTHON) -> None:
+    def __init__(self, database: SqliteDatabase, packing: Packing = PACKING, blobs: Blobs = BLOBS) -> None:
         super().__init__(database)
         self._file = database
         self._packing = packing
+        self._blobs = blobs
 
     @contextmanager
     def unit(self) -> Iterator[SqliteUnit]:
         """See `Store.unit`."""
         with self._file.transaction() as connection:
-            yield SqliteUnit(connection, self._packing)
+            yield SqliteUnit(connection, self._packing, self._blobs)

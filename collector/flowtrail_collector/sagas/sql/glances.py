@@ -8,7 +8,8 @@ from typing import Any
 
 from flowtrail_collector.sagas.model.instance import late_steps
 from flowtrail_collector.sagas.model.shapes import Looked, OpenSagas
-from flowtrail_collector.sagas.sql.rows import EVENT, LATE, VALUES, names_in
+from flowtrail_collector.sagas.sql.blobs import EVENT, VALUES
+from flowtrail_collector.sagas.sql.rows import LATE, names_in
 from flowtrail_collector.store.sql import Connection
 
 __all__ = ["GLANCES", "glances_of", "note", "retire", "standing_rows"]
