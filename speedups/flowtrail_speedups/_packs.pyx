@@ -8,9 +8,9 @@ from cpython.object cimport Py_EQ, PyObject, PyObject_RichCompareBool
 from cpython.ref cimport Py_INCREF, Py_TYPE
 from cpython.set cimport PySet_Add
 from cpython.tuple cimport PyTuple_Check, PyTuple_GET_ITEM, PyTuple_GET_SIZE, PyTuple_New, PyTuple_SET_ITEM
-from cpython.unicode cimport PyUnicode_CheckExact
+from cpython.unicode cimport PyUnicode_Check, PyUnicode_CheckExact, PyUnicode_Contains
 from libc.stdint cimport int64_t, uint64_t
-from libc.string cimport memcmp, memset
+from libc.string cimport memchr, memcmp, memset
 
 from flowtrail_speedups._blake2b cimport PyUnicode_DATA, PyUnicode_GET_LENGTH, PyUnicode_IS_COMPACT_ASCII
 from flowtrail_speedups._hashes cimport IdHashes
@@ -103,7 +103,7 @@ cdef class Packing:
         TypeError: Events have other fields than these.
     """
 
-    cdef object _ordered, _columns_of, _newest_ms, _hashes_of, _id_rows, _first_key
+    cdef object _has_nul, _ordered, _columns_of, _newest_ms, _hashes_of, _id_rows, _first_key
     cdef uint64_t _mask
 
     def __init__(self, fields, python, first_key, uint64_t mask):
@@ -111,7 +111,24 @@ cdef class Packing:
             raise TypeError("events have other fields")
         self._ordered, self._columns_of, self._newest_ms = python.ordered, python.columns_of, python.newest_ms
         self._hashes_of, self._id_rows = python.hashes_of, python.id_rows
-        self._first_key, self._mask = first_key, mask
+        self._has_nul, self._first_key, self._mask = python.has_nul, first_key, mask
+
+    def has_nul(self, row):
+        """Whether there is a NUL in a text of an event."""
+        cdef Py_ssize_t place
+        cdef PyObject* value
+        if not PyTuple_Check(row):
+            return self._has_nul(row)
+        for place in range(PyTuple_GET_SIZE(row)):
+            value = PyTuple_GET_ITEM(row, place)
+            if not PyUnicode_Check(<object>value):
+                continue
+            if PyUnicode_IS_COMPACT_ASCII(<object>value):
+                if memchr(PyUnicode_DATA(<object>value), 0, PyUnicode_GET_LENGTH(<object>value)) != NULL:
+                    return True
+            elif PyUnicode_Contains(<object>value, "\0"):
+                return True
+        return False
 
     def ordered(self, rows):
         """Events of one flow beside each other; otherwise they keep their order."""

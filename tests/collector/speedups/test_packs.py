@@ -166,6 +166,12 @@ def test_a_column_of_one_value_is_that_value(compiled: ModuleType, place: int, v
     assert repr(packing(compiled).columns_of(rows)) == repr(PYTHON.columns_of(rows))
 
 
+@given(st.lists(VALUES | st.just(Text("a\0")) | st.binary(max_size=3), max_size=17))
+def test_a_nul_is_found_in_any_text(compiled: ModuleType, values: list[Any]) -> None:
+    for row in (tuple(values), values):
+        assert packing(compiled).has_nul(row) is PYTHON.has_nul(row)
+
+
 NAN, UNEQUAL = float("nan"), Unequal()
 ODD_ROWS: list[Any] = [
     [],
@@ -258,6 +264,8 @@ def taken(events: Sequence[EventRow], by: Packing, hashes: Hashes) -> None:
     numbered = [(1, Made(1, 0, b"", by.hashes_of(list(events), hashes.hash_of)))]
     by.id_rows(numbered)
     by.id_rows([(2**80, numbered[0][1]), (1, numbered[0][1])])
+    for event in events:
+        by.has_nul(event)
     by.columns_of([*events, EVENT._replace(key=Text("a"))])
     outcome(by.columns_of, [*events, (1,)])
     outcome(by.hashes_of, [*events, EVENT._replace(subject=7)], hashes.hash_of)  # type: ignore[arg-type]

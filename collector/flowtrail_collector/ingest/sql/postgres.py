@@ -122,7 +122,9 @@ class PostgresUnit(SqlUnit):
     def add_events(self, events: Iterable[EventRow], hash_of: Callable[[str], int] = id_hash) -> None:
         """See `Unit.add_events`."""
         until_ms = int(time.time() * 1000)
-        packs = list(made(map(_storable, events), hash_of, until_ms=until_ms, by=self._packing))
+        has_nul = self._packing.has_nul
+        storable = [_without_nul(event) if has_nul(event) else event for event in events]
+        packs = list(made(storable, hash_of, until_ms=until_ms, by=self._packing))
         # Told to wait by whoever asks for the newest row (`PostgresDatabase.newest_event_row`).
         self._connection.execute(f"SELECT pg_advisory_xact_lock_shared({EVENTS_LOCK})")
         numbers = [row[0] for row in self._connection.execute(_NUMBERS, (len(packs),))]
@@ -172,10 +174,8 @@ class PostgresUnit(SqlUnit):
         raise FencedError("a position was moved by another worker")
 
 
-def _storable(event: EventRow) -> EventRow:
+def _without_nul(event: EventRow) -> EventRow:
     """With the texts that instances and dead letters keep: there is no NUL in PostgreSQL's."""
-    if not any(isinstance(value, str) and "\0" in value for value in event):
-        return event
     values: list[Any] = [
         value.replace("\0", "\ufffd") if isinstance(value, str) else value for value in event
     ]

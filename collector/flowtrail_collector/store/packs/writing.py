@@ -38,6 +38,7 @@ class Packing(NamedTuple):
     """What packs are made with.
 
     Attributes:
+        has_nul: Whether there is a NUL in a text of an event.
         ordered: Puts events of one flow beside each other; otherwise they keep their order.
         columns_of: The columns of some events.
         newest_ms: When the last of some events was recorded, in ms since the epoch.
@@ -45,11 +46,16 @@ class Packing(NamedTuple):
         id_rows: The rows of `event_ids` for packs with their first rows, in the order of the table.
     """
 
+    has_nul: Callable[[Row], bool]
     ordered: Callable[[Iterable[Row]], list[Row]]
     columns_of: Callable[[Sequence[Row]], Columns]
     newest_ms: Callable[[Sequence[Row]], int]
     hashes_of: Callable[[Sequence[Row], Callable[[str], int]], frozenset[int]]
     id_rows: Callable[[Iterable[tuple[int, Made]]], list[tuple[int, int]]]
+
+
+def _has_nul(row: Row) -> bool:
+    return any(isinstance(value, str) and "\0" in value for value in row)
 
 
 def _ordered(rows: Iterable[Row]) -> list[Row]:
@@ -81,7 +87,7 @@ def id_rows(packs: Iterable[tuple[int, Made]]) -> list[tuple[int, int]]:
     return rows
 
 
-PYTHON = Packing(_ordered, columns_of, _newest_ms, _hashes_of, id_rows)
+PYTHON = Packing(_has_nul, _ordered, columns_of, _newest_ms, _hashes_of, id_rows)
 """Without anything compiled."""
 
 
