@@ -237,7 +237,7 @@ cdef class Packing:
             ):
                 return False
             row = PyLong_AsLongLongAndOverflow(first_row, &overflow)
-            if overflow or (place and row <= before):
+            if overflow or (place and row < before):
                 return False
             before = row
             first = PyLong_AsLongLongAndOverflow(self._first_key(first_row), &overflow)
