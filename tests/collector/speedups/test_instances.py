@@ -105,6 +105,13 @@ def test_damaged_bytes_are_read_alike(compiled: ModuleType, given_: Any) -> None
         assert outcome(blobs_by(compiled).unpack, value) == outcome(PYTHON.unpack, value)
 
 
+def test_bytes_that_end_too_early_are_read_alike(compiled: ModuleType) -> None:
+    for kind in ("Placed", "ü", "x" * 300):
+        blob = PYTHON.pack({1: (2, kind, 3), 4: (5, kind, 6)})
+        for size in range(len(blob)):
+            assert outcome(blobs_by(compiled).unpack, blob[:size]) == outcome(PYTHON.unpack, blob[:size])
+
+
 def test_an_event_is_its_hash_time_cause_and_type(blobs: Blobs) -> None:
     events: SagaEvents = {-5: (1_700_000_000_000, "Placed", 0), 7: (-1, "ü", 2**62)}
     blob = EVENT.pack(-5, 1_700_000_000_000, 0, 6) + b"Placed" + EVENT.pack(7, -1, 2**62, 2) + "ü".encode()
