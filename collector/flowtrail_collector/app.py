@@ -23,6 +23,7 @@ from flowtrail_collector.console.wire import wire as wire_console
 from flowtrail_collector.dead_letters.wire import DeadLetters
 from flowtrail_collector.dead_letters.wire import wire as wire_dead_letters
 from flowtrail_collector.errors import ServiceUnreachableError
+from flowtrail_collector.events.identity import hashes_by
 from flowtrail_collector.events.mapper import Mapper
 from flowtrail_collector.events.reading import plain_reader
 from flowtrail_collector.events.web import TopicList
@@ -51,6 +52,8 @@ from flowtrail_collector.runtime.status import status_of
 from flowtrail_collector.runtime.supervisor import Part, Supervisor
 from flowtrail_collector.sagas.flow_file import load_flows
 from flowtrail_collector.sagas.model.flows import Flows
+from flowtrail_collector.sagas.model.intake import intake_by
+from flowtrail_collector.sagas.sql.blobs import blobs_by
 from flowtrail_collector.sagas.wire import wire as wire_sagas
 from flowtrail_collector.settings import CollectorConfig, PushConfig, WebConfig
 from flowtrail_collector.spans.queue import SpanQueue
@@ -58,6 +61,7 @@ from flowtrail_collector.spans.sql.store import SqlSpans
 from flowtrail_collector.spans.wire import wire as wire_spans
 from flowtrail_collector.speedups import speedups
 from flowtrail_collector.store.open import open_store
+from flowtrail_collector.store.packs.writing import packing
 from flowtrail_collector.store.sql import Database
 from flowtrail_collector.topology.wire import Topology
 from flowtrail_collector.topology.wire import wire as wire_topology
@@ -134,10 +138,13 @@ def build_collector(config: CollectorConfig) -> Collector:
     broker: Broker = wire_brokers(config)
     flows, mapper = _flows(config)
     opened = open_store(config.store)
-    database, store = opened.database, store_on(opened.database)
-    leadership = Leadership(opened.lease) if opened.lease is not None else None
     compiled = speedups(config.speedups)
-    ingest = Ingest(store, flows, mapper=mapper, read_plain=plain_reader(compiled))
+    database, store = opened.database, store_on(opened.database, packing(compiled), blobs_by(compiled))
+    leadership = Leadership(opened.lease) if opened.lease is not None else None
+    ingest = Ingest(
+        store, flows, mapper=mapper, read_plain=plain_reader(compiled), hashes=hashes_by(compiled),
+        intake=intake_by(compiled),
+    )  # fmt: skip
     lag = wire_lag(broker.lag_source, broker.prober(), config.lag)
     reads = TrailReads(database, flows)
     tails = broker.tails(ToRead(ingest, store, lag.timestamps, reads, opened.group, compiled))

@@ -3,8 +3,21 @@
 from importlib.metadata import version
 
 from flowtrail_speedups._events import EventReader, RecordReader
+from flowtrail_speedups._hashes import IdHashes, id_hash
+from flowtrail_speedups._instances import Blobs, Intake
+from flowtrail_speedups._packs import Packing
 
-__all__ = ["INTERFACE", "EventReader", "RecordReader", "__version__"]
+__all__ = [
+    "INTERFACE",
+    "Blobs",
+    "EventReader",
+    "IdHashes",
+    "Intake",
+    "Packing",
+    "RecordReader",
+    "__version__",
+    "id_hash",
+]
 
 __version__ = version("flowtrail-speedups")
 

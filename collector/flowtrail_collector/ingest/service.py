@@ -16,7 +16,7 @@ from flowtrail_collector.dead_letters.arrival_labels import ArrivalLabels
 from flowtrail_collector.dead_letters.model.headers import DeadLetterHeaders, read_headers
 from flowtrail_collector.dead_letters.model.letter import PENDING, DeadLetter
 from flowtrail_collector.errors import StoreConflictError
-from flowtrail_collector.events.identity import IdHashes, flow_of
+from flowtrail_collector.events.identity import Hashes, IdHashes, flow_of
 from flowtrail_collector.events.mapper import Mapper
 from flowtrail_collector.events.model import Advance, EventRow, Origin, Seen
 from flowtrail_collector.events.reading import (
@@ -34,7 +34,7 @@ from flowtrail_collector.sagas.model.children import beginning, parent_of
 from flowtrail_collector.sagas.model.fields import Values, read_fields
 from flowtrail_collector.sagas.model.flows import Flow, Flows
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
-from flowtrail_collector.sagas.model.intake import take_in, time_of
+from flowtrail_collector.sagas.model.intake import TakeIn, take_in, time_of
 from flowtrail_collector.sagas.model.lifecycle import bring_up_to_date
 from flowtrail_collector.sagas.model.recurrence import instance_of
 from flowtrail_collector.sagas.model.ways import Ways
@@ -97,6 +97,8 @@ class Ingest:
         time_seconds: Wall clock, seconds since the epoch.
         mapper: Fills in what headers don't say; by default from the flow file, without a schema registry.
         read_plain: Reads events as flowtrail writes them.
+        hashes: Makes the hashes of a batch.
+        intake: Adds events to instances.
     """
 
     def __init__(
@@ -107,7 +109,11 @@ class Ingest:
         time_seconds: Callable[[], float] = time.time,
         mapper: Mapper | None = None,
         read_plain: PlainReader = read_plain_event,
+        hashes: Callable[[], Hashes] = IdHashes,
+        intake: TakeIn = take_in,
     ) -> None:
+        self._hashes = hashes
+        self._take_in = intake
         self._read_plain = read_plain
         self._mapper = mapper or Mapper(flows.mapping)
         self._store = store
@@ -164,9 +170,9 @@ class Ingest:
         counts = batch.counts.copy()
         with self._store.unit() as unit:
             unit.advance(advances, seen)
-            hashes = IdHashes()
+            hashes = self._hashes()
             if batch.events:
-                unit.add_events(batch.events, hashes.__getitem__)
+                unit.add_events(batch.events, hashes.hash_of)
             if batch.moving:
                 self._move_sagas(unit, batch.moving, hashes, counts)
             if batch.letters:
@@ -246,7 +252,7 @@ class Ingest:
         self,
         unit: Unit,
         moving: _Moving,
-        hashes: IdHashes,
+        hashes: Hashes,
         counts: Counter[CountKey],
     ) -> None:
         now_ms = int(self._time_seconds() * 1000)
@@ -263,7 +269,7 @@ class Ingest:
                     moment = time_of(event, now_ms)
                     saga = instance_of(saga, earlier.get(key, ()), hashes.of_event(event), moment)
                     sagas[SagaKey(saga.flow, saga.row_key)] = saga
-                take_in(saga, event, hashes, counts, now_ms, values)
+                self._take_in(saga, event, hashes, counts, now_ms, values)
         for (flow, _), saga in sagas.items():
             if not self._ways[flow].bring_up_to_date(saga, counts):
                 bring_up_to_date(self._flows.by_name[flow], saga, counts)

@@ -10,12 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flowtrail_collector.events.identity import hashes_by
 from flowtrail_collector.events.model import Advance
 from flowtrail_collector.events.reading import Incoming, plain_reader
 from flowtrail_collector.ingest.service import Ingest
 from flowtrail_collector.ingest.sql.sqlite import SqliteStore
 from flowtrail_collector.sagas.flow_file import parse_flows
+from flowtrail_collector.sagas.model.intake import intake_by
+from flowtrail_collector.sagas.sql.blobs import blobs_by
 from flowtrail_collector.sagas.sweep import Sweeper
+from flowtrail_collector.store.packs.writing import packing
 from flowtrail_collector.store.sqlite.database import SqliteDatabase
 from headerkit import USUALLY_WRITTEN
 from sagakit import NOW_MS, ORDERS, Happening
@@ -45,8 +49,15 @@ def _written(folder: Path, batches: list[list[Incoming]], compiled: ModuleType |
     path = folder / f"{compiled is None}.sqlite"
     database = SqliteDatabase(path)
     try:
-        store = SqliteStore(database)
-        ingest = Ingest(store, FLOWS, time_seconds=lambda: NOW_MS / 1000, read_plain=plain_reader(compiled))
+        store = SqliteStore(database, packing(compiled), blobs_by(compiled))
+        ingest = Ingest(
+            store,
+            FLOWS,
+            time_seconds=lambda: NOW_MS / 1000,
+            read_plain=plain_reader(compiled),
+            hashes=hashes_by(compiled),
+            intake=intake_by(compiled),
+        )
         expected = None
         for number, batch in enumerate(batches, 1):
             offset = (expected or 0) + len(batch)

@@ -13,14 +13,18 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from flowtrail_collector.events.identity import hashes_by
 from flowtrail_collector.events.model import Advance
 from flowtrail_collector.events.reading import Incoming, plain_reader
 from flowtrail_collector.ingest.service import Ingest
 from flowtrail_collector.ingest.sql.sqlite import SqliteStore
 from flowtrail_collector.sagas.flow_file import parse_flows
 from flowtrail_collector.sagas.model.flows import Flows
+from flowtrail_collector.sagas.model.intake import intake_by
+from flowtrail_collector.sagas.sql.blobs import blobs_by
 from flowtrail_collector.sagas.sweep import Sweeper
 from flowtrail_collector.speedups import speedups
+from flowtrail_collector.store.packs.writing import packing
 from flowtrail_collector.store.sqlite.database import SqliteDatabase
 
 NOW_MS = 2_000_000_000_000
@@ -80,13 +84,15 @@ class Core:
         self.flows = parse_flows(flows) if isinstance(flows, str) else flows
         self.now_ms = now_ms
         self.database = SqliteDatabase(path)
-        self.store = SqliteStore(self.database)
         compiled = speedups("required" if os.environ.get("FLOWTRAIL_SPEEDUPS") == "required" else "off")
+        self.store = SqliteStore(self.database, packing(compiled), blobs_by(compiled))
         self.ingest = Ingest(
             self.store,
             self.flows,
             time_seconds=lambda: self.now_ms / 1000,
             read_plain=plain_reader(compiled),
+            hashes=hashes_by(compiled),
+            intake=intake_by(compiled),
         )
         self.sweeper = Sweeper(self.store, self.flows)
 

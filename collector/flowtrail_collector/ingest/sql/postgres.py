@@ -23,8 +23,11 @@ from flowtrail_collector.metrics.counts import Counts
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
 from flowtrail_collector.sagas.model.shapes import Looked
 from flowtrail_collector.sagas.sql import postgres as sagas
+from flowtrail_collector.sagas.sql.blobs import PYTHON as BLOBS
+from flowtrail_collector.sagas.sql.blobs import Blobs
 from flowtrail_collector.store.packs.hashes import id_hash
-from flowtrail_collector.store.packs.writing import PACK_COLUMNS, id_rows, made
+from flowtrail_collector.store.packs.writing import PACK_COLUMNS, Packing, made
+from flowtrail_collector.store.packs.writing import PYTHON as PACKING
 from flowtrail_collector.store.postgres.arrays import numbers, texts
 from flowtrail_collector.store.postgres.database import EVENTS_LOCK, PostgresConnection, PostgresDatabase
 
@@ -56,29 +59,31 @@ class PostgresUnit(SqlUnit):
     _connection: PostgresConnection
     _glances = f"{SqlUnit._glances} FOR UPDATE"
 
-    def __init__(self, connection: PostgresConnection) -> None:
+    def __init__(self, connection: PostgresConnection, packing: Packing, blobs: Blobs) -> None:
         super().__init__(connection)
+        self._packing = packing
+        self._blobs = blobs
         self._looked_for: set[SagaKey] = set()
         self._locked: set[SagaKey] = set()
 
     def load_sagas(self, keys: Iterable[SagaKey]) -> dict[SagaKey, SagaRecord]:
         """See `Unit.load_sagas`."""
         wanted = list(keys)
-        found = sagas.load(self._connection.raw, wanted)
+        found = sagas.load(self._connection.raw, wanted, self._blobs)
         self._looked_for.update(wanted)
         self._locked.update(found)
         return found
 
     def due_sagas(self, until_ms: int, limit: int, flows: Iterable[str], *, others: bool) -> list[SagaRecord]:
         """See `SagaUnit.due_sagas`."""
-        found = sagas.due(self._connection.raw, until_ms, limit, flows, others=others)
+        found = sagas.due(self._connection.raw, until_ms, limit, flows, others=others, by=self._blobs)
         self._locked.update(SagaKey(saga.flow, saga.row_key) for saga in found)
         return found
 
     def take_sagas(self, keys: Iterable[SagaKey]) -> tuple[dict[SagaKey, SagaRecord], set[SagaKey]]:
         """See `SagaUnit.take_sagas`."""
         wanted = list(keys)
-        found, held = sagas.take(self._connection.raw, wanted)
+        found, held = sagas.take(self._connection.raw, wanted, self._blobs)
         self._looked_for.update(wanted)
         self._locked.update(found)
         return found, held
@@ -104,11 +109,11 @@ class PostgresUnit(SqlUnit):
             else:
                 unknown.append(saga)
         if there:
-            sagas.replace(self._connection.raw, there, locked=True)
+            sagas.replace(self._connection.raw, there, locked=True, by=self._blobs)
         if new:
-            sagas.insert(self._connection.raw, new)
+            sagas.insert(self._connection.raw, new, self._blobs)
         if unknown:
-            sagas.replace(self._connection.raw, unknown, locked=False)
+            sagas.replace(self._connection.raw, unknown, locked=False, by=self._blobs)
 
     def settle_sagas(self, records: Iterable[SagaRecord]) -> None:
         """See `SagaUnit.settle_sagas`; PostgreSQL writes each row whole anyway."""
@@ -120,7 +125,10 @@ class PostgresUnit(SqlUnit):
 
     def add_events(self, events: Iterable[EventRow], hash_of: Callable[[str], int] = id_hash) -> None:
         """See `Unit.add_events`."""
-        packs = list(made(map(_storable, events), hash_of, until_ms=int(time.time() * 1000)))
+        until_ms = int(time.time() * 1000)
+        has_nul = self._packing.has_nul
+        storable = [_without_nul(event) if has_nul(event) else event for event in events]
+        packs = list(made(storable, hash_of, until_ms=until_ms, by=self._packing))
         # Told to wait by whoever asks for the newest row (`PostgresDatabase.newest_event_row`).
         self._connection.execute(f"SELECT pg_advisory_xact_lock_shared({EVENTS_LOCK})")
         numbers = [row[0] for row in self._connection.execute(_NUMBERS, (len(packs),))]
@@ -128,7 +136,7 @@ class PostgresUnit(SqlUnit):
         lines = [
             f"{row}\t{pack.events}\t{pack.newest_ms}\t\\\\x{pack.body.hex()}\n" for row, pack in numbered
         ]
-        ids = [f"{key}\t{row}\n" for key, row in id_rows(numbered)]
+        ids = [f"{key}\t{row}\n" for key, row in self._packing.id_rows(numbered)]
         for statement, text in ((_COPY_PACKS, lines), (_COPY_IDS, ids)):
             with self._connection.raw.cursor() as cursor, cursor.copy(statement) as copy:
                 copy.write("".join(text).encode())
@@ -170,10 +178,8 @@ class PostgresUnit(SqlUnit):
         raise FencedError("a position was moved by another worker")
 
 
-def _storable(event: EventRow) -> EventRow:
+def _without_nul(event: EventRow) -> EventRow:
     """With the texts that instances and dead letters keep: there is no NUL in PostgreSQL's."""
-    if not any(isinstance(value, str) and "\0" in value for value in event):
-        return event
     values: list[Any] = [
         value.replace("\0", "\ufffd") if isinstance(value, str) else value for value in event
     ]
@@ -181,14 +187,16 @@ def _storable(event: EventRow) -> EventRow:
 
 
 class PostgresStore(SqlStore):
-    """`Store` on PostgreSQL."""
+    """`Store` on PostgreSQL; for `packing` and `blobs` see `store_on`."""
 
-    def __init__(self, database: PostgresDatabase) -> None:
+    def __init__(self, database: PostgresDatabase, packing: Packing = PACKING, blobs: Blobs = BLOBS) -> None:
         super().__init__(database)
         self._postgres = database
+        self._packing = packing
+        self._blobs = blobs
 
     @contextmanager
     def unit(self) -> Iterator[PostgresUnit]:
         """See `Store.unit`."""
         with self._postgres.unit() as connection:
-            yield PostgresUnit(connection)
+            yield PostgresUnit(connection, self._packing, self._blobs)

@@ -18,9 +18,12 @@ from flowtrail_collector.ingest.sql.unit import SqlUnit
 from flowtrail_collector.metrics.counts import Counts
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
 from flowtrail_collector.sagas.sql import rows as sagas
+from flowtrail_collector.sagas.sql.blobs import PYTHON as BLOBS
+from flowtrail_collector.sagas.sql.blobs import Blobs
 from flowtrail_collector.store.packs.hashes import id_hash
 from flowtrail_collector.store.packs.reading import newest_row
-from flowtrail_collector.store.packs.writing import PACK_COLUMNS, id_rows, made
+from flowtrail_collector.store.packs.writing import PACK_COLUMNS, Packing, made
+from flowtrail_collector.store.packs.writing import PYTHON as PACKING
 from flowtrail_collector.store.sql import insert_rows, marks
 from flowtrail_collector.store.sqlite.database import SqliteDatabase
 
@@ -46,13 +49,15 @@ class SqliteUnit(SqlUnit):
 
     _connection: sqlite3.Connection
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, packing: Packing, blobs: Blobs) -> None:
         super().__init__(connection)
+        self._packing = packing
+        self._blobs = blobs
         self._row_of: dict[tuple[str, str], int] = {}
 
     def load_sagas(self, keys: Iterable[SagaKey]) -> dict[SagaKey, SagaRecord]:
         """See `Unit.load_sagas`."""
-        return sagas.load(self._connection, keys)
+        return sagas.load(self._connection, keys, self._blobs)
 
     def due_sagas(self, until_ms: int, limit: int, flows: Iterable[str], *, others: bool) -> list[SagaRecord]:
         """See `SagaUnit.due_sagas`."""
@@ -62,15 +67,15 @@ class SqliteUnit(SqlUnit):
  AND +flow {"NOT" if others else ""} IN ({marks(names)}) ORDER BY next_deadline_ms LIMIT ?"""  # noqa: S608
         rows = self._connection.execute(statement, (until_ms, *names, limit)).fetchall()
         self._row_of.update({(row[0], row[1]): row[-1] for row in rows})
-        return [sagas.to_record(row) for row in rows]
+        return [sagas.to_record(row, self._blobs) for row in rows]
 
     def take_sagas(self, keys: Iterable[SagaKey]) -> tuple[dict[SagaKey, SagaRecord], set[SagaKey]]:
         """See `SagaUnit.take_sagas`; a SQLite file has one writer."""
-        return sagas.load(self._connection, keys), set()
+        return sagas.load(self._connection, keys, self._blobs), set()
 
     def save_sagas(self, records: Iterable[SagaRecord]) -> None:
         """See `Unit.save_sagas`."""
-        sagas.save(self._connection, records)
+        sagas.save(self._connection, records, self._blobs)
 
     def settle_sagas(self, records: Iterable[SagaRecord]) -> None:
         """See `SagaUnit.settle_sagas`."""
@@ -87,11 +92,11 @@ class SqliteUnit(SqlUnit):
         """See `Unit.add_events`."""
         row = newest_row(self._connection) + 1
         packs = []
-        for pack in made(events, hash_of, until_ms=int(time.time() * 1000)):
+        for pack in made(events, hash_of, until_ms=int(time.time() * 1000), by=self._packing):
             packs.append((row, pack))
             row += pack.events
         self._connection.executemany(_ADD_PACK, [(number, *pack[:3]) for number, pack in packs])
-        insert_rows(self._connection, "INSERT INTO event_ids (key, pack)", id_rows(packs))
+        insert_rows(self._connection, "INSERT INTO event_ids (key, pack)", self._packing.id_rows(packs))
 
     def add_dead_letters(self, letters: Iterable[DeadLetter]) -> None:
         """See `Unit.add_dead_letters`."""
@@ -119,14 +124,16 @@ class SqliteUnit(SqlUnit):
 
 
 class SqliteStore(SqlStore):
-    """`Store` on one SQLite file."""
+    """`Store` on one SQLite file; for `packing` and `blobs` see `store_on`."""
 
-    def __init__(self, database: SqliteDatabase) -> None:
+    def __init__(self, database: SqliteDatabase, packing: Packing = PACKING, blobs: Blobs = BLOBS) -> None:
         super().__init__(database)
         self._file = database
+        self._packing = packing
+        self._blobs = blobs
 
     @contextmanager
     def unit(self) -> Iterator[SqliteUnit]:
         """See `Store.unit`."""
         with self._file.transaction() as connection:
-            yield SqliteUnit(connection)
+            yield SqliteUnit(connection, self._packing, self._blobs)

@@ -8,7 +8,7 @@ from typing import Any
 
 from flowtrail_collector.sagas.model.instance import late_steps
 from flowtrail_collector.sagas.model.shapes import Looked, OpenSagas
-from flowtrail_collector.sagas.sql.packed import EVENT, VALUES
+from flowtrail_collector.sagas.sql.blobs import EVENT, VALUES
 from flowtrail_collector.sagas.sql.rows import LATE, names_in
 from flowtrail_collector.store.sql import Connection
 

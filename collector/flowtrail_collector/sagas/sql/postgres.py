@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from flowtrail_collector.errors import StoreConflictError
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord
 from flowtrail_collector.sagas.model.shapes import Looked
+from flowtrail_collector.sagas.sql.blobs import PYTHON, Blobs
 from flowtrail_collector.sagas.sql.glances import standing_rows
 from flowtrail_collector.sagas.sql.rows import COLUMNS, NAMES, to_record, to_row
 from flowtrail_collector.store.postgres.arrays import binaries, numbers, texts
@@ -60,21 +61,23 @@ def note(connection: psycopg.Connection[Any], flow: str, looked: Looked) -> None
         connection.execute(_STANDINGS, (*values, flow))
 
 
-def load(connection: psycopg.Connection[Any], keys: Iterable[SagaKey]) -> dict[SagaKey, SagaRecord]:
+def load(
+    connection: psycopg.Connection[Any], keys: Iterable[SagaKey], by: Blobs = PYTHON
+) -> dict[SagaKey, SagaRecord]:
     """The instances that exist among `keys`, locked until the end of the transaction."""
     cursor = connection.cursor(binary=True)
     cursor.execute(_LOAD, _keys(keys))
-    return {SagaKey(row[0], row[1]): to_record(row) for row in cursor}
+    return {SagaKey(row[0], row[1]): to_record(row, by) for row in cursor}
 
 
 def take(
-    connection: psycopg.Connection[Any], keys: Iterable[SagaKey]
+    connection: psycopg.Connection[Any], keys: Iterable[SagaKey], by: Blobs = PYTHON
 ) -> tuple[dict[SagaKey, SagaRecord], set[SagaKey]]:
     """See `SagaUnit.take_sagas`."""
     columns = _keys(keys)
     cursor = connection.cursor(binary=True)
     cursor.execute(f"{_LOAD} SKIP LOCKED", columns)
-    found = {SagaKey(row[0], row[1]): to_record(row) for row in cursor}
+    found = {SagaKey(row[0], row[1]): to_record(row, by) for row in cursor}
     # Looked for afterwards: who let go of one meanwhile holds it as far as this transaction knows.
     there = {SagaKey(*row) for row in connection.execute(_THERE, columns)}
     return found, there.difference(found)
@@ -86,32 +89,40 @@ def _keys(keys: Iterable[SagaKey]) -> tuple[str, str]:
 
 
 def due(
-    connection: psycopg.Connection[Any], until_ms: int, limit: int, flows: Iterable[str], *, others: bool
+    connection: psycopg.Connection[Any],
+    until_ms: int,
+    limit: int,
+    flows: Iterable[str],
+    *,
+    others: bool,
+    by: Blobs = PYTHON,
 ) -> list[SagaRecord]:
     """Instances whose deadline has come, locked; those another worker holds are left to the next sweep."""
     cursor = connection.cursor(binary=True)
     cursor.execute(_DUE, (until_ms, texts(list(flows)), others, limit))
-    return [to_record(row) for row in cursor]
+    return [to_record(row, by) for row in cursor]
 
 
-def insert(connection: psycopg.Connection[Any], sagas: Sequence[SagaRecord]) -> None:
+def insert(connection: psycopg.Connection[Any], sagas: Sequence[SagaRecord], by: Blobs = PYTHON) -> None:
     """Write instances that weren't there.
 
     Raises:
         StoreConflictError: Another worker wrote one of them meanwhile.
     """
-    cursor = connection.execute(_INSERT + "NOTHING", _columns(sagas))
+    cursor = connection.execute(_INSERT + "NOTHING", _columns(sagas, by))
     if cursor.rowcount != len(sagas):
         raise StoreConflictError("another worker began the same instance")
 
 
-def replace(connection: psycopg.Connection[Any], sagas: Sequence[SagaRecord], *, locked: bool) -> None:
+def replace(
+    connection: psycopg.Connection[Any], sagas: Sequence[SagaRecord], *, locked: bool, by: Blobs = PYTHON
+) -> None:
     """Write instances over what is there; `locked` ones are known to be there."""
-    connection.execute(_UPDATE if locked else _REPLACE, _columns(sagas))
+    connection.execute(_UPDATE if locked else _REPLACE, _columns(sagas, by))
 
 
-def _columns(sagas: Iterable[SagaRecord]) -> list[str]:
-    columns = list(zip(*[to_row(saga) for saga in sagas], strict=True))
+def _columns(sagas: Iterable[SagaRecord], by: Blobs) -> list[str]:
+    columns = list(zip(*[to_row(saga, by) for saga in sagas], strict=True))
     return [
         binaries(values) if name == "events" else numbers(values) if name in _NUMBERS else texts(values)
         for name, values in zip(NAMES, columns, strict=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from flowtrail_collector.sagas.model.assessment import Outcome
 from flowtrail_collector.sagas.model.instance import SagaKey, SagaRecord, key_of
-from flowtrail_collector.sagas.sql.packed import pack, unpack
+from flowtrail_collector.sagas.sql.blobs import PYTHON, Blobs
 from flowtrail_collector.store.sql import MAX_IDS, Connection, insert_rows, marks
 
 __all__ = ["COLUMNS", "LATE", "NAMES", "NOT_STUCK", "NOT_UNDONE", "STUCK", "first_due_ms", "load",
@@ -36,7 +36,7 @@ NOT_UNDONE = f"(flags & {_NOT_UNDONE}) != 0"
 _OUTCOMES = {outcome.value: outcome for outcome in Outcome}
 
 
-def load(connection: Connection, keys: Iterable[SagaKey]) -> dict[SagaKey, SagaRecord]:
+def load(connection: Connection, keys: Iterable[SagaKey], by: Blobs = PYTHON) -> dict[SagaKey, SagaRecord]:
     """The instances that exist among `keys`."""
     by_flow: dict[str, list[str]] = {}
     for flow, key in keys:
@@ -46,7 +46,7 @@ def load(connection: Connection, keys: Iterable[SagaKey]) -> dict[SagaKey, SagaR
         for start in range(0, len(wanted), MAX_IDS):
             part = wanted[start : start + MAX_IDS]
             where = f"flow = ? AND key IN ({marks(part)})"
-            for record in read_sagas(connection, where, (flow, *part), len(part)):
+            for record in read_sagas(connection, where, (flow, *part), len(part), by=by):
                 found[SagaKey(record.flow, record.row_key)] = record
     return found
 
@@ -60,9 +60,9 @@ def first_due_ms(connection: Connection, until_ms: int, besides: Iterable[str]) 
     return moment
 
 
-def save(connection: Connection, sagas: Iterable[SagaRecord]) -> None:
+def save(connection: Connection, sagas: Iterable[SagaRecord], by: Blobs = PYTHON) -> None:
     """Write instances whole."""
-    insert_rows(connection, f"INSERT INTO sagas ({COLUMNS})", [to_row(saga) for saga in sagas], _OVER)
+    insert_rows(connection, f"INSERT INTO sagas ({COLUMNS})", [to_row(saga, by) for saga in sagas], _OVER)
 
 
 def settle(connection: Connection, sagas: Iterable[SagaRecord]) -> None:
@@ -90,14 +90,20 @@ def settle(connection: Connection, sagas: Iterable[SagaRecord]) -> None:
 
 
 def read_sagas(
-    connection: Connection, where: str, values: Sequence[object], limit: int, offset: int = 0
+    connection: Connection,
+    where: str,
+    values: Sequence[object],
+    limit: int,
+    offset: int = 0,
+    by: Blobs = PYTHON,
 ) -> list[SagaRecord]:
     """Instances for a condition of the caller's own making (never a user's text)."""
     statement = f"SELECT {COLUMNS} FROM sagas WHERE {where} LIMIT ? OFFSET ?"  # noqa: S608
-    return [to_record(row) for row in connection.execute(statement, (*values, limit, offset)).fetchall()]
+    rows = connection.execute(statement, (*values, limit, offset)).fetchall()
+    return [to_record(row, by) for row in rows]
 
 
-def to_row(saga: SagaRecord) -> tuple[object, ...]:
+def to_row(saga: SagaRecord, by: Blobs = PYTHON) -> tuple[object, ...]:
     return (
         saga.flow,
         saga.row_key if saga.followed else saga.key,
@@ -111,7 +117,7 @@ def to_row(saga: SagaRecord) -> tuple[object, ...]:
         saga.next_deadline_ms,
         ",".join(saga.breached),
         _flags(saga),
-        pack(saga.events),
+        by.pack(saga.events),
         saga.instance,
         saga.repeated_starts,
         saga.late_events,
@@ -123,7 +129,7 @@ def _flags(saga: SagaRecord) -> int:
     return flags | LATE if saga.breached and saga.late else flags
 
 
-def to_record(row: tuple[Any, ...]) -> SagaRecord:
+def to_record(row: tuple[Any, ...], by: Blobs = PYTHON) -> SagaRecord:
     # By place, not by name: a changed flow file has every open instance read.
     flags = row[11]
     key, followed = key_of(row[1])
@@ -142,7 +148,7 @@ def to_record(row: tuple[Any, ...]) -> SagaRecord:
         flags & _CONFLICT != 0,
         flags & _NOT_UNDONE != 0,
         flags & _COMPLETED_LATE != 0,
-        unpack(row[12]),
+        by.unpack(row[12]),
         row[13],
         followed,
         row[14],

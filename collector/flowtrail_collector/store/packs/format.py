@@ -8,13 +8,24 @@ form of our own.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import orjson
 import zstandard
 
-__all__ = ["COLUMNS", "MAX_EVENTS", "Columns", "Packer", "Row", "column", "places_of", "rows_of", "unpacked"]
+__all__ = [
+    "COLUMNS",
+    "MAX_EVENTS",
+    "Columns",
+    "Packer",
+    "Row",
+    "column",
+    "columns_of",
+    "places_of",
+    "rows_of",
+    "unpacked",
+]
 
 COLUMNS = (
     "topic", "partition", "offset", "event_id", "type", "source", "subject", "sequence", "correlation_id",
@@ -32,10 +43,23 @@ Columns = list[Any]
 """Of a pack: a list of values each, or one value for all; behind them, in a pack with gaps, the places."""
 
 
-class Packer:
-    """Makes bytes of events. One is made for many packs, as making it takes as long as one; not for two threads."""
+def columns_of(rows: Sequence[Row]) -> Columns:
+    """The columns of some events."""
+    return [
+        values[0] if values.count(values[0]) == len(values) and not _mixed(values) else values
+        for values in zip(*rows, strict=True)
+    ]
 
-    def __init__(self) -> None:
+
+class Packer:
+    """Makes bytes of events. One is made for many packs, as making it takes as long as one; not for two threads.
+
+    Args:
+        columns: `columns_of`, or what says the same.
+    """
+
+    def __init__(self, columns: Callable[[Sequence[Row]], Columns] = columns_of) -> None:
+        self._columns_of = columns
         self._compress = zstandard.ZstdCompressor(level=_LEVEL).compress
 
     def packed(self, rows: Sequence[Row], places: Sequence[int] | None = None) -> bytes:
@@ -45,10 +69,7 @@ class Packer:
             rows: The events.
             places: Of each among all that were packed with it at first; None if all of them are there.
         """
-        columns = [
-            values[0] if values.count(values[0]) == len(values) and not _mixed(values) else values
-            for values in zip(*rows, strict=True)
-        ]
+        columns = self._columns_of(rows)
         if places is not None:
             columns.append(list(places))
         try:

@@ -1,17 +1,22 @@
-"""The events of an instance as one blob."""
+"""The events of an instance as one column: `sagas.events`."""
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
+from types import ModuleType
+from typing import NamedTuple
 
 from flowtrail_collector.sagas.model.assessment import Mark, SagaEvents
 
-__all__ = ["EVENT", "VALUES", "pack", "unpack"]
+__all__ = ["EVENT", "PYTHON", "VALUES", "Blobs", "blobs_by"]
 
 EVENT = struct.Struct("<qqqH")  # id hash, time, cause hash, length of the type that follows
-"""How an event begins in a blob."""
+"""How an event begins in the column `events`."""
 VALUES = 0x8000
 """Set in that length where names and values follow the type, each behind a zero character."""
+
+
 _HEAD, _LENGTH = "qqq", 2  # what of `EVENT` differs from event to event, and the bytes of the length
 
 # Most instances of a flow have events of the same types in the same order: such blobs are read in one go. Layouts by
@@ -24,8 +29,19 @@ _MAX_LAYOUTS = 3  # of one number of bytes
 _MAX_KINDS = 2_000
 
 
-def pack(events: SagaEvents) -> bytes:
-    """Events as a blob."""
+class Blobs(NamedTuple):
+    """How the events of an instance are written and read.
+
+    Attributes:
+        pack: From events to bytes.
+        unpack: From bytes to events.
+    """
+
+    pack: Callable[[SagaEvents], bytes]
+    unpack: Callable[[bytes], SagaEvents]
+
+
+def _pack(events: SagaEvents) -> bytes:
     parts = []
     for event, mark in events.items():
         if len(mark) == 3:
@@ -38,8 +54,7 @@ def pack(events: SagaEvents) -> bytes:
     return b"".join(parts)
 
 
-def unpack(blob: bytes) -> SagaEvents:
-    """The events of a blob, in the order in which they were packed."""
+def _unpack(blob: bytes) -> SagaEvents:
     for layout in _layouts.get(len(blob), ()):
         fields = layout.unpack(blob)
         kinds = _kinds.get(fields[3::4])
@@ -79,3 +94,15 @@ def _learn(size: int, names: tuple[bytes, ...], kinds: tuple[str, ...]) -> None:
             return
         same_size.append(struct.Struct(written))
     _kinds[names] = kinds
+
+
+PYTHON = Blobs(_pack, _unpack)
+"""Without anything compiled."""
+
+
+def blobs_by(speedups: ModuleType | None) -> Blobs:
+    """How the events of instances are written and read; see `flowtrail_collector.speedups`."""
+    if speedups is None:
+        return PYTHON
+    compiled = speedups.Blobs(PYTHON)
+    return Blobs(compiled.pack, compiled.unpack)
