@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-__all__ = ["Condition", "PartState", "Starting", "condition_words", "conditions_json", "unready"]
+__all__ = [
+    "Condition", "PartState", "Remark", "Starting", "condition_words", "conditions_json", "remarks", "unready",
+]  # fmt: skip
 
 
 class PartState(StrEnum):
@@ -24,12 +26,19 @@ class Starting(str):
     __slots__ = ()
 
 
+class Remark(str):
+    """What a part that runs says in place of a problem: what its user may have meant otherwise, in one line."""
+
+    __slots__ = ()
+
+
 class Condition(NamedTuple):
     """How a part is.
 
     Attributes:
         state: What it does.
-        reason: What it hasn't done yet, or why it fails, in one line; None while it runs.
+        reason: What it hasn't done yet, why it fails, or what is to be known although it runs, in one line; None
+            for nothing.
     """
 
     state: PartState
@@ -38,14 +47,21 @@ class Condition(NamedTuple):
     @classmethod
     def of(cls, problem: str | None) -> Condition:
         """How a part is that has this to say of itself."""
-        if problem is None:
-            return cls(PartState.RUNNING)
+        if problem is None or isinstance(problem, Remark):
+            return cls(PartState.RUNNING, None if problem is None else str(problem))
         return cls(PartState.STARTING if isinstance(problem, Starting) else PartState.FAILING, str(problem))
 
 
 def unready(conditions: Mapping[str, Condition]) -> dict[str, Condition]:
     """The parts that don't run; empty when all is well."""
     return {part: each for part, each in conditions.items() if each.state is not PartState.RUNNING}
+
+
+def remarks(conditions: Mapping[str, Condition]) -> dict[str, Condition]:
+    """The parts that run, and have something to say all the same."""
+    return {
+        part: each for part, each in conditions.items() if each.state is PartState.RUNNING and each.reason
+    }
 
 
 def condition_words(part: str, state: str, reason: str | None) -> str:

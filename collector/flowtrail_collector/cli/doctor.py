@@ -120,10 +120,10 @@ def _collector(client: CollectorClient) -> Iterator[Check]:
         return
     yield "collector", True, f"{client.url} answers, version {status['version']}"
     for part, each in status["parts"].items():
-        if each["state"] != PartState.RUNNING:
+        if each["reason"]:
             said = f"{each['state']}: {each['reason']}"
-            # One that is about to begin is worth a word, not a failure.
-            yield part, each["state"] == PartState.STARTING, said
+            # One that is about to begin, or has nothing to do, is worth a word, not a failure.
+            yield part, each["state"] != PartState.FAILING, said
     yield from _topics(client)
 
 

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from flowtrail_collector.conditions import Condition, unready
+from flowtrail_collector.conditions import Condition, remarks, unready
 from flowtrail_collector.console._history import Sparks
 from flowtrail_collector.console._links import Links
 from flowtrail_collector.console._live import Live
@@ -225,8 +225,9 @@ class Console:
     def _health(self, request: Request) -> Response:
         """How the collector itself is."""
         facts = [(_FACTS.get(name, name), _fact(name, value)) for name, value in self._status().items()]
-        found, topics = unready(self._conditions()), self._topics()
-        return html_page("health.html", request, unready=found, facts=facts, topics=topics)
+        parts, topics = self._conditions(), self._topics()
+        found, said = unready(parts), remarks(parts)
+        return html_page("health.html", request, unready=found, remarks=said, facts=facts, topics=topics)
 
 
 _FACTS = {

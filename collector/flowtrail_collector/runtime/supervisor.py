@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from flowtrail_collector.conditions import Condition, PartState, Starting
+from flowtrail_collector.conditions import Condition, PartState, Remark, Starting
 from flowtrail_collector.errors import CollectorError
 
 logger = logging.getLogger("flowtrail_collector")
@@ -34,7 +34,7 @@ class Part(Protocol):
     def problem(self) -> str | None:
         """Why this part isn't doing its work (one line, shown by /readyz), None when it is.
 
-        A part that is about to begin says so with `Starting`.
+        A part that is about to begin says so with `Starting`, one that runs and has nothing to do with `Remark`.
         """
         ...
 
@@ -99,7 +99,7 @@ class Supervisor:
 
     def _condition(self, part: Part) -> Condition:
         problem, failure = part.problem, self._failures.get(part.name)
-        if failure is not None and (problem is None or isinstance(problem, Starting)):
+        if failure is not None and (problem is None or isinstance(problem, Starting | Remark)):
             return Condition(PartState.FAILING, failure)
         found = Condition.of(problem)
         hangs = self._started is not None and self._clock() - self._started >= _STARTING_SECONDS

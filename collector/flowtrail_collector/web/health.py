@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from flowtrail_collector.conditions import Condition, condition_words, conditions_json, unready
+from flowtrail_collector.conditions import Condition, condition_words, conditions_json, remarks, unready
 from flowtrail_collector.web.json import json_response
 
 
@@ -28,12 +28,15 @@ def health_routes(
         return PlainTextResponse("ok\n")
 
     def readyz(request: Request) -> Response:
-        """200 once every part runs, else 503 and a line for each that is starting or failing."""
-        found = unready(conditions())
-        if not found:
-            return PlainTextResponse("ready\n")
+        """200 once every part runs, else 503 and a line for each that is starting or failing.
+
+        A part that runs and follows nothing is a line behind `ready`.
+        """
+        parts = conditions()
+        found = unready(parts)
+        lines = [condition_words(part, *each) for part, each in (found or remarks(parts)).items()]
         return PlainTextResponse(
-            "".join(condition_words(part, *each) + "\n" for part, each in found.items()), 503
+            "".join(line + "\n" for line in (lines if found else ["ready", *lines])), 503 if found else 200
         )
 
     def api_status(request: Request) -> Response:

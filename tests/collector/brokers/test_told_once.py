@@ -5,6 +5,7 @@ import logging
 import pytest
 
 from flowtrail_collector.brokers.trouble import Trouble
+from flowtrail_collector.conditions import Remark
 
 
 @pytest.mark.parametrize(
@@ -16,6 +17,9 @@ from flowtrail_collector.brokers.trouble import Trouble
         (["a", "a", "b"], ["a; retrying"]),
         (["a", None], ["a; retrying", "fine"]),
         ([None, "a", None, "b"], ["fine", "a; retrying", "fine", "b; retrying"]),
+        ([Remark("idle"), Remark("idle")], ["idle"]),
+        (["a", Remark("idle"), None], ["a; retrying", "idle", "fine"]),
+        ([None, Remark("idle"), "a"], ["fine", "idle", "a; retrying"]),
     ],
     ids=str,
 )

@@ -18,7 +18,7 @@ from rich.console import Console
 from flowtrail_collector.cli import main
 from flowtrail_collector.cli._timeline import Timeline
 from flowtrail_collector.cli._trail_view import PUBLISHED, TrailView
-from flowtrail_collector.conditions import Condition, Starting
+from flowtrail_collector.conditions import Condition, Remark, Starting
 from flowtrail_collector.dead_letters.web.routes import dead_letter_routes
 from flowtrail_collector.events.model import StoredEvent
 from flowtrail_collector.sagas.model.view import SagaView, StepView
@@ -51,6 +51,7 @@ def url():
             lambda: {
                 "tail": Condition.of("no broker"),
                 "lag": Condition.of(Starting("hasn't collected lag yet")),
+                "rabbitmq": Condition.of(Remark("follows no exchange")),
             },
             lambda: {"version": "1"},
         ),
@@ -124,6 +125,7 @@ def test_doctor_finds_what_is_wrong(run, url):
     assert code == 1
     assert "FAIL  tail: failing: no broker" in out
     assert "ok    lag: starting: hasn't collected lag yet" in out
+    assert "ok    rabbitmq: running: follows no exchange" in out
 
 
 def test_no_collector_is_one_line_and_exit_code_3(run):

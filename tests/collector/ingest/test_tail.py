@@ -15,6 +15,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from devbroker import DevBroker, Settings
 from flowtrail_collector.brokers.kafka.connection import read_connection
 from flowtrail_collector.brokers.kafka.tail import KafkaTail
+from flowtrail_collector.conditions import Condition, PartState
 from flowtrail_collector.runtime.supervisor import Supervisor
 from sagakit import Core, Happening, core
 from waiting import Deadline, scaled, until
@@ -77,7 +78,7 @@ def made(tmp_path):
 def test_topics_are_followed_as_they_appear(broker, topic, made):
     name = topic("orders")
     with following(made, broker, f"{re.escape(name)}.*") as tail:
-        until(lambda: tail.problem is None)
+        until(lambda: Condition.of(tail.problem).state is PartState.RUNNING)
         create(broker, name, 2)
         publish(broker, name, *placed(1))
         publish(broker, name, *placed(2), partition=1)
@@ -89,6 +90,24 @@ def test_topics_are_followed_as_they_appear(broker, topic, made):
         until(lambda: started(made) == 2)
         until(lambda: tail.dead_letter_depths() == {f"{name}.dlq": 1})
         assert ("duplicate_events", "orders") not in made.counters()
+
+
+@ALONE_OR_IN_A_GROUP
+def test_a_pattern_that_fits_no_topic_is_said_until_one_does(devbroker, topic, made, caplog, group):
+    name = topic("orders")
+    idle = f"follows no topic of events: none fits --topics {name}: correct it, or publish once"
+    with following(made, devbroker, name, group=group and topic(group)) as tail:
+        until(lambda: tail.problem == idle, lambda: tail.problem)
+        assert Condition.of(tail.problem).state is PartState.RUNNING
+        create(devbroker, f"{name}.dlq")
+        publish(devbroker, f"{name}.dlq", *placed(1))
+        until(lambda: tail.dead_letter_depths() == {f"{name}.dlq": 1})
+        assert tail.problem == idle
+        create(devbroker, name)
+        publish(devbroker, name, *placed(2))
+        until(lambda: started(made) == 1)
+        until(lambda: tail.problem is None)
+    assert caplog.text.count(idle) == 1
 
 
 @ALONE_OR_IN_A_GROUP

@@ -109,14 +109,19 @@ def test_a_queue_that_may_not_be_read_is_named_and_everything_else_goes_on(
 def test_exchanges_that_are_not_there_are_named_until_they_are(
     corner: Corner, following: Following, caplog: pytest.LogCaptureFixture
 ) -> None:
+    idle = (
+        f"follows no exchange: none fits --rabbitmq-exchanges {corner.exchanges}: correct it, or declare one"
+    )
     with following:
-        until(lambda: "correct --rabbitmq-exchanges, or declare one" in caplog.text, lambda: caplog.text)
+        until(lambda: following.remark() == idle, following.remark)
+        assert following.problem() == ""
         orders = corner.taken_exchange("orders")
         bindings = f"queues/%2F/{corner.stream}/bindings"
         until(lambda: orders in {each["source"] for each in corner.manage("GET", bindings)}, "the binding")
         corner.publish(orders, 1)
         until(lambda: len(following.events()) == 1, "the event")
-    assert caplog.text.count("correct --rabbitmq-exchanges") == 1
+        until(lambda: following.remark() == "", following.remark)
+    assert caplog.text.count(idle) == 1
 
 
 def test_a_queue_that_is_deleted_and_made_anew_is_another_one_and_the_rest_stays_fresh(

@@ -9,6 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from consolekit import Lag, Page, client_of
+from flowtrail_collector.conditions import Remark
 from flowtrail_collector.console import (
     Links,
     trail_document,
@@ -115,6 +116,12 @@ def test_pages_keep_to_the_content_policy(client, path):
 
 
 @pytest.mark.slow
+def test_what_follows_nothing_is_no_trouble_and_said_all_the_same():
+    page = client_of(FakeReads(), Lag(), {"tail": Remark("follows no topic")}).get("/collector").text
+    assert "Everything works." in page
+    assert "tail is running: follows no topic" in page
+
+
 def test_links_within_the_console_lead_somewhere(client):
     for path in PAGES:
         for address in Page(client.get(path).text).values("href"):

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from flowtrail_collector.conditions import PartState, Starting, unready
+from flowtrail_collector.conditions import PartState, Remark, Starting, unready
 from flowtrail_collector.errors import ConfigurationError, ListenError
 from flowtrail_collector.runtime import supervisor as supervisor_module
 from flowtrail_collector.runtime.supervisor import Supervisor
@@ -156,9 +156,10 @@ def test_a_part_says_that_it_is_about_to_begin_and_one_that_never_does_fails(sec
     assert supervisor.stop(scaled(5)) == []
 
 
-def test_a_part_that_fails_before_it_has_begun_fails_at_once():
+@pytest.mark.parametrize("said", [Starting("hasn't begun yet"), Remark("has nothing to do")], ids=str)
+def test_a_part_that_fails_before_it_works_fails_at_once(said):
     bad = Part("bad", failures=1)
-    bad.problem = Starting("hasn't begun yet")
+    bad.problem = said
     supervisor = Supervisor([bad], on_error=lambda name, error: None)
     supervisor.start()
     assert wait_for(lambda: supervisor.conditions()["bad"] == ("failing", "RuntimeError: no luck"), 5)

@@ -17,7 +17,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from flowtrail_collector.conditions import Condition, Starting
+from flowtrail_collector.conditions import Condition, Remark, Starting
 from flowtrail_collector.dead_letters.web.routes import dead_letter_routes
 from flowtrail_collector.metrics.exposition import Exposition, Families
 from flowtrail_collector.sagas.model.view import SagaView
@@ -187,6 +187,18 @@ def test_readiness_says_what_is_wrong(client, problems):
     assert {part: each["state"] for part, each in status["parts"].items()} == {
         "tail": "failing", "lag": "starting", "spans": "running",
     }  # fmt: skip
+
+
+def test_readiness_says_what_has_nothing_to_do_and_what_is_wrong_first(client, problems):
+    problems["tail"] = Condition.of(Remark("follows no topic"))
+    response = client.get("/readyz")
+    assert (response.status_code, response.text) == (200, "ready\ntail is running: follows no topic\n")
+    status = client.get("/api/v1/status").json()
+    assert (status["ready"], status["problems"]) == (True, {})
+    assert status["parts"] == {"tail": {"state": "running", "reason": "follows no topic"}}
+    problems["lag"] = Condition.of("no broker answers")
+    response = client.get("/readyz")
+    assert (response.status_code, response.text) == (503, "lag is failing: no broker answers\n")
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from typing import Any
 from starlette.testclient import TestClient
 
 from flowtrail_collector.app import Collector, build_collector
+from flowtrail_collector.conditions import remarks, unready
 from flowtrail_collector.settings import CollectorConfig, KafkaConfig, LagSettings, RabbitConfig, WebConfig
 from flowtrail_collector.settings.rabbitmq import Copy
 from rabbitkit._corner import Corner
@@ -97,7 +98,13 @@ class Following:
 
     def problem(self, part: str = "rabbitmq") -> str:
         """What keeps a part from working; empty when all is well."""
-        return self.collector.supervisor.conditions()[part].reason or ""
+        found = unready(self.collector.supervisor.conditions()).get(part)
+        return (found and found.reason) or ""
+
+    def remark(self) -> str:
+        """What the part that reads has to say although it works; empty for nothing."""
+        found = remarks(self.collector.supervisor.conditions()).get("rabbitmq")
+        return (found and found.reason) or ""
 
     def api(self, path: str, method: str = "GET", body: Any = None) -> Any:
         """What the API answers; None for what isn't there, or not yet."""

@@ -39,6 +39,7 @@ class Bindings:
 
     Attributes:
         problems: Exchanges that can't be followed, and why.
+        is_idle: Whether no exchange fits.
         is_done: Whether `update` did all there was to do, or the next one has to go on.
     """
 
@@ -50,6 +51,7 @@ class Bindings:
         self._surplus: dict[Binding, float] = {}
         self._unbound: Counter[Binding] = Counter()
         self.problems: dict[str, str] = {}
+        self.is_idle = False
         self.is_done = True
 
     def plan(self) -> Plan:
@@ -72,6 +74,7 @@ class Bindings:
         """
         self.is_done = True  # where there is no answer, it isn't asked at once again
         plan = self.plan()
+        self.is_idle = not plan.exchanges
         until = time.monotonic() + _ROUND_SECONDS
         channel = _Channel(self._config, connection)
         try:

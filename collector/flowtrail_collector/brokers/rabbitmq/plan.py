@@ -120,7 +120,7 @@ def plan_of(
         [name for name in followed if not _leads_to_a_queue(name, hops)],
         {name for name, each in there.items() if each.get("auto_delete")},
         {
-            **_unfollowed(config, {name: kinds[name] for name in followed}, hops),
+            **_unfollowed({name: kinds[name] for name in followed}, hops),
             **_untold((name for name in through if kinds[name] == "headers"), hops),
         },
     )
@@ -188,12 +188,8 @@ def _leads_to_a_queue(name: str, hops: Hops, without: Collection[str] = ()) -> b
     )
 
 
-def _unfollowed(config: RabbitConfig, followed: Mapping[str, str], hops: Hops) -> dict[str, str]:
+def _unfollowed(followed: Mapping[str, str], hops: Hops) -> dict[str, str]:
     """Exchanges that can't be bound to."""
-    if not followed:
-        return {
-            config.exchanges: "isn't followed: the virtual host has none of that name: correct --rabbitmq-exchanges, or declare one"
-        }
     # What it gets from one that is followed is in the stream.
     fed = {
         str(each["destination"])

@@ -25,7 +25,7 @@ from flowtrail_collector.brokers.rabbitmq.reading import PREFETCH, Start, Stream
 from flowtrail_collector.brokers.rabbitmq.starts import ServerStarts
 from flowtrail_collector.brokers.rabbitmq.stream import declare_stream
 from flowtrail_collector.brokers.trouble import Trouble
-from flowtrail_collector.conditions import Starting
+from flowtrail_collector.conditions import Remark, Starting
 from flowtrail_collector.errors import FencedError, ServiceUnreachableError, StoreError
 from flowtrail_collector.ingest.ports import Store
 from flowtrail_collector.ingest.service import Ingest
@@ -176,7 +176,12 @@ class RabbitTail:
         except ServiceUnreachableError as error:  # what is bound is read on
             self._trouble.note(str(error))
         else:
-            self._trouble.note(marks.problem)
+            self._trouble.note(marks.problem or (self._remark() if bindings.is_idle else None))
+
+    def _remark(self) -> Remark:
+        return Remark(
+            f"follows no exchange: none fits --rabbitmq-exchanges {self._config.exchanges}: correct it, or declare one"
+        )
 
 
 def _pause(took: float) -> float:

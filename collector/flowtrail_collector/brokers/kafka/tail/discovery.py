@@ -31,6 +31,7 @@ class Discovery:
 
     Attributes:
         letters: The partitions of dead letter topics.
+        is_idle: Whether no topic of events fits.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Discovery:
         self._partitions = partitions
         self._missing: set[str] = set()
         self.letters: set[Place] = set()
+        self.is_idle = False
 
     def look(self, now_seconds: float) -> bool:
         """Look once.
@@ -72,6 +74,7 @@ class Discovery:
             if topic.error is None
             for partition in topic.partitions
         }
+        self.is_idle = all(self._filter.kind(name)[0] for name in wanted)
         self._forget(wanted.keys())
         self.check_ids(wanted.keys())
         unknown, start = self._positions.unknown(there), self._positions.start

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from flowtrail_collector.brokers.kafka.closing import close
 from flowtrail_collector.brokers.kafka.tail.positions import Place, Positions
@@ -25,12 +26,13 @@ class AllPartitions:
     Attributes:
         consumer: The client, once it is open.
         reading: The partitions being read.
+        held: Those of them that wait for others.
     """
 
     # What the client is set to unless its user says otherwise, and what it has to be set to.
     # librdkafka counts keys and values only; headers, and what it knows of a message, take many times as much.
-    # An answer of a broker is unpacked at once, however many messages wait already. So it holds little of a partition; and
-    # some of each, or those that come last in it would be read when the others are at their end. While enough messages
+    # An answer of a broker is unpacked at once, however many messages wait already: so it holds little of a partition, and
+    # some of each as long as there are few; see `Pacing` for where it doesn't. While enough messages
     # wait, librdkafka would look only once a second whether it should ask for more; a batch of them should wait.
     defaults: Mapping[str, Any] = {
         "queued.max.messages.kbytes": 8_192,
@@ -44,10 +46,12 @@ class AllPartitions:
         self._positions = positions
         self.consumer: Any = None
         self.reading: set[Place] = set()
+        self.held: set[Place] = set()
 
     def open(self, settings: Mapping[str, Any]) -> None:
         """Make the client, with these settings besides its own."""
         self.abandon()
+        self.held = set()
         self.consumer = Consumer({**self.defaults, **settings, **self.settings})
 
     def close(self) -> None:
@@ -64,13 +68,31 @@ class AllPartitions:
 
     def start(self, places: Collection[Place]) -> None:
         """Begin to read partitions at their positions."""
+        self.hold(())
         self._assign(places)
         self.reading.update(places)
 
     def stop(self, places: Collection[Place]) -> None:
         """Read some partitions no longer."""
+        self.hold(self.held.difference(places))
         self.reading.difference_update(places)
         self._unassign(places)
+
+    def hold(self, places: Collection[Place]) -> None:
+        """Let these wait for others, and none else; they go on where they are."""
+        before, self.held = self.held, set(places)
+        if begun := self.held - before:
+            self.consumer.pause([TopicPartition(*place) for place in begun])
+        if ended := before - self.held:
+            self.consumer.resume([TopicPartition(*place) for place in ended])
+
+    def ends(self) -> dict[Place, int]:
+        """Where partitions that are being read end, as the brokers' latest answers say."""
+        found: dict[Place, int] = {}
+        for place in self.reading:
+            with suppress(KafkaException):  # nothing is known of it yet
+                found[place] = self.consumer.get_watermark_offsets(TopicPartition(*place), cached=True)[1]
+        return found
 
     def drop(self, topics: Collection[str]) -> None:
         """Read these topics no longer, and forget their positions."""

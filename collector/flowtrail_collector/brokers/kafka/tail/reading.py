@@ -16,6 +16,7 @@ from confluent_kafka import KafkaError, Message
 from flowtrail_collector.brokers.kafka.errors import reason_of
 from flowtrail_collector.brokers.kafka.tail.discovery import Discovery
 from flowtrail_collector.brokers.kafka.tail.offsets import OffsetReader
+from flowtrail_collector.brokers.kafka.tail.pacing import Pacing
 from flowtrail_collector.brokers.kafka.tail.partitions import AllPartitions
 from flowtrail_collector.brokers.kafka.tail.positions import EARLIEST, Place, Positions
 from flowtrail_collector.brokers.kafka.tail.records import RecordsOf
@@ -34,6 +35,9 @@ _PORTION = 2_000
 _BATCH = 10_000
 _GROWING_SECONDS = 0.6
 _BUSY_PER_SECOND = 1_000
+# By how many records a partition may be ahead of one that has a backlog; more than an answer holds of one, mostly.
+_MOST_AHEAD = 50_000
+_LOOKS = 10  # while it becomes that
 _POSITION_GONE = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)
 
 
@@ -82,6 +86,8 @@ class Reading:
         self._report = report
         self._time_seconds = time_seconds
         self._records_of = records_of
+        self._pacing = Pacing(_MOST_AHEAD)
+        self._since_look = 0
 
     def read(self, timeout_seconds: float) -> None:
         """Read a batch and write it.
@@ -110,6 +116,20 @@ class Reading:
             if not busy or taken >= _BATCH or now - began >= _GROWING_SECONDS:
                 break
         self._write(growing)
+        self._pace(taken)
+
+    def _pace(self, taken: int) -> None:
+        """Let partitions wait that are far ahead of others.
+
+        Args:
+            taken: Records read since the last call.
+        """
+        self._since_look += taken
+        partitions, positions = self._partitions, self._positions
+        if partitions.held or self._since_look >= _MOST_AHEAD // _LOOKS:
+            self._since_look = 0
+            at = positions.next_offsets(partitions.reading)
+            partitions.hold(self._pacing.look(at, partitions.ends(), partitions.held, time.monotonic()))
 
     def _take(self, messages: Sequence[Message], growing: _Growing) -> None:
         records: list[Incoming] = []

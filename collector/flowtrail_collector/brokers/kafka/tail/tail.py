@@ -26,7 +26,7 @@ from flowtrail_collector.brokers.kafka.tail.reading import Reading
 from flowtrail_collector.brokers.kafka.tail.records import RecordsOf, records_of
 from flowtrail_collector.brokers.kafka.tail.topics import TopicFilter
 from flowtrail_collector.brokers.trouble import Trouble
-from flowtrail_collector.conditions import Starting
+from flowtrail_collector.conditions import Remark, Starting
 from flowtrail_collector.errors import FencedError, ServiceUnreachableError, StoreError
 from flowtrail_collector.ingest.ports import Store
 from flowtrail_collector.ingest.service import Ingest
@@ -79,6 +79,10 @@ class KafkaTail:
         self._records_of = records_of
         self._connection = connection
         self._filter = TopicFilter(topics, dead_letter_topics)
+        self._idle = Remark(
+            f"follows no topic of events: none fits --topics {topics}: correct it, or publish once"
+        )
+        self._is_idle = False
         self._positions = Positions(ingest, store, start)
         self._partitions = AllPartitions(self._positions)
         self._timestamps = timestamps
@@ -123,7 +127,7 @@ class KafkaTail:
             partitions,
             discovery,
             timestamps=self._timestamps,
-            report=self._trouble.note,
+            report=self._note,
             time_seconds=self._time_seconds,
             records_of=self._records_of,
         )
@@ -186,8 +190,12 @@ class KafkaTail:
         except ServiceUnreachableError as error:  # what is being read is read on
             self._trouble.note(str(error))
         else:
+            self._is_idle = discovery.is_idle
             if complete and not self._positions.store_fails:
-                self._trouble.note(None)
+                self._note(None)
+
+    def _note(self, problem: str | None) -> None:
+        self._trouble.note(self._idle if problem is None and self._is_idle else problem)
 
     def _look_at_ends(self, offsets: OffsetReader, letters: set[Place]) -> None:
         now_ms = int(self._time_seconds() * 1000)
