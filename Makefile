@@ -42,9 +42,11 @@ format: env ## put the code into its canonical layout
 docs: env ## build the site of docs/ into build/site; a warning is an error
 	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet --strict
 
-speedups: env ## compile what every event passes in the collector (optional; needs a C compiler)
+speedups: env ## compile the code that every event goes through in the collector (optional; needs a C compiler)
 	@if command -v uv >/dev/null 2>&1; then \
 	    VIRTUAL_ENV=$(CURDIR)/.venv uv pip install --quiet --reinstall ./speedups; \
+	elif [ ! -x .venv/bin/pip ]; then \
+	    echo ".venv was made with uv: put uv on PATH" >&2; exit 2; \
 	else \
 	    $(PY) -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps ./speedups; \
 	fi
@@ -80,4 +82,4 @@ lock: ## recompile the lock files (needs uv)
 	    --universal --python-version 3.11 --generate-hashes --no-emit-index-url --quiet -o deploy/requirements.txt
 
 clean: ## remove what building and testing left
-	@rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf .venv build dist speedups/build speedups/*.egg-info speedups/flowtrail_speedups/*.c .mypy_cache .ruff_cache .pytest_cache .hypothesis

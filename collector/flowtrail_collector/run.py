@@ -16,7 +16,7 @@ from flowtrail_collector.front.serving import serve_beside, start_beside
 from flowtrail_collector.runtime.quick import keep_answers_quick
 from flowtrail_collector.sagas.flow_file import load_flows
 from flowtrail_collector.settings import CollectorConfig
-from flowtrail_collector.speedups import speedups
+from flowtrail_collector.speedups import is_installed, speedups
 from flowtrail_collector.store.open import store_cluster
 from flowtrail_collector.store.postgres.database import describe
 from flowtrail_collector.web.access.ports import ProviderUnreachableError
@@ -76,15 +76,16 @@ def check_collector(config: CollectorConfig) -> Iterator[tuple[str, str | None, 
         checks.append(("kafka", lambda: _check_kafka(config)))
     if config.rabbitmq.url:
         checks.append(("rabbitmq", rabbitmq(config.rabbitmq, config.kafka).check))
-    if config.speedups == "required":
-        checks.append(("speedups", lambda: speedups(config.speedups)))
+    if config.speedups == "required" or (config.speedups == "auto" and is_installed()):
+        checks.append(("speedups", lambda: speedups("required")))
     if (login := config.web.login) is not None:
         checks.append(("oidc", lambda: _check_provider(login)))
     for name, check in checks:
         try:
             check()
         except CollectorError as error:
-            yield name, str(error), error.exit_code
+            goes_on = name == "speedups" and config.speedups == "auto"
+            yield name, str(error), 0 if goes_on else error.exit_code
         else:
             yield name, None, 0
 

@@ -169,7 +169,7 @@ SETTINGS = (
             "2: one process reads events, another one answers requests; 1: one does both, in less memory, and answers"
             " more slowly while much is being read.", Kind.CHOICE, choices=get_args(Processes)),
     Setting("speedups", "speedups",
-            "Whether flowtrail-speedups reads events: auto where it is installed, off, or required.",
+            "Whether flowtrail-speedups, compiled, is used: auto where it is installed, off, or required.",
             Kind.CHOICE, choices=get_args(Use)),
     Setting("trusted-proxies", "web.trusted_proxies",
             "Address or network of a reverse proxy whose X-Forwarded-Prefix and X-Forwarded-Proto are trusted.",
