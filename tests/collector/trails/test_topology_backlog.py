@@ -38,16 +38,17 @@ class Backlog:
                 )  # fmt: skip
                 log.append(event)
         with self.store.unit() as unit:
-            unit.advance([Advance(*place, None, 0, 0) for place in self.written])
+            unit.advance([Advance(topic, partition, None, 0, 0) for topic, partition in self.written])
 
     def read(self, place, count):
         """A batch of one partition, with its position."""
+        topic, partition = place
         begin = self.next[place]
         events = self.written[place][begin : begin + count]
         if events:
             with self.store.unit() as unit:
                 unit.add_events(events)
-                unit.advance([Advance(*place, begin, begin + len(events), events[-1].timestamp_ms)])
+                unit.advance([Advance(topic, partition, begin, begin + len(events), events[-1].timestamp_ms)])
             self.next[place] += len(events)
 
     def left(self):
