@@ -17,7 +17,8 @@ from flowtrail_collector.store.sql import Connection
 __all__ = ["FlowEvents"]
 
 _POSITION = "SELECT min(event_row) FROM edge_position"
-_PENDING = "SELECT event_row FROM edge_pending"
+_PENDING = """SELECT event_row FROM edge_pending WHERE event_row BETWEEN ? AND ?
+ UNION ALL SELECT event_row FROM edge_aside WHERE event_row BETWEEN ? AND ?"""
 # Some 20 MB. The questions about one portion of flows are answered by the same packs.
 _MOST_PACKS = 128
 
@@ -69,13 +70,16 @@ class FlowEvents:
             newest_row(self._connection),
             self._connection.execute(_POSITION).fetchone()[0],
         )
-        pending = {row for (row,) in self._connection.execute(_PENDING).fetchall()}
-        return {
-            flow
-            for pack in self._packs_with(wanted)
-            for number, flow in zip(pack.numbers, pack.column("correlation_id"), strict=True)
-            if flow in wanted and (number > looked_through or number == newest or number in pending)
-        }
+        found: set[str] = set()
+        for pack in self._packs_with(wanted):
+            ends = (pack.numbers[0], pack.numbers[-1])
+            pending = {row for (row,) in self._connection.execute(_PENDING, (*ends, *ends)).fetchall()}
+            found.update(
+                flow
+                for number, flow in zip(pack.numbers, pack.column("correlation_id"), strict=True)
+                if flow in wanted and (number > looked_through or number == newest or number in pending)
+            )
+        return found
 
     def forget(self, ids: Collection[str]) -> int:
         """Forget all events with these correlation ids, within a writing transaction; how many they were."""

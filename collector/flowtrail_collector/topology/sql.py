@@ -6,11 +6,11 @@ import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice, repeat
+from itertools import chain, repeat
 
 from flowtrail_collector.store.packs.format import MAX_EVENTS
 from flowtrail_collector.store.packs.hashes import first_row_of, id_hash, segment_of
-from flowtrail_collector.store.packs.reading import Pack, packs_at, packs_between, packs_of_ids
+from flowtrail_collector.store.packs.reading import Pack, packs_at, packs_of_ids
 from flowtrail_collector.store.sql import Connection, Database
 from flowtrail_collector.topology.lately import Crossing, TypePair
 from flowtrail_collector.topology.model import (
@@ -28,13 +28,10 @@ from flowtrail_collector.topology.model import (
 )
 from flowtrail_collector.topology.recent import Recent
 from flowtrail_collector.topology.sql_lately import add_crossings, load_crossings, load_types
+from flowtrail_collector.topology.waiting import Change, Waiting
 
 _MAX_EDGES = 1_000
 _MAX_READINGS = 5_000
-# Causes are read from other partitions: an effect may be there first. Once everything has been read until so long after it,
-# none will come. How old it is by the clock says nothing: what is read may be history.
-_PATIENCE_MS = 600_000
-_MAX_PENDING = 5_000
 
 # So many segments of ids back, that of the event included, earlier copies and causes are looked for: about a million events.
 # One that is looked for and isn't there costs a look into each.
@@ -56,24 +53,19 @@ class _Learned:
 
     Attributes:
         kinds: Reactions that were found.
-        before: Effects that waited for their causes until now, by their numbers.
-        waiting: Those that do from now on.
+        waiting: Effects that wait for their causes from now on.
         end: Number of the last event.
         on_stored: Called once that is stored.
     """
 
     kinds: Sequence[Alike]
-    before: Mapping[int, Event]
-    waiting: Mapping[int, Event]
+    waiting: Change
     end: int
     on_stored: Callable[[], None]
 
     def write(self, connection: Connection) -> None:
         """See `Learned.write`."""
-        gone = [(row,) for row in self.before if row not in self.waiting]
-        new = [(row,) for row in self.waiting if row not in self.before]
-        connection.executemany("DELETE FROM edge_pending WHERE event_row = ?", gone)
-        connection.executemany("INSERT INTO edge_pending VALUES (?)", new)
+        self.waiting.write(connection)
         if self.kinds:
             edges = _load(connection)
             changed = count_reactions(edges, self.kinds, max_edges=_MAX_EDGES)
@@ -105,8 +97,7 @@ class SqlTopology:
     ) -> None:
         self._database = database
         self._on_reactions = on_reactions
-        self._time_seconds = time_seconds
-        self._waiting: Mapping[int, Event] = {}
+        self._waiting = Waiting(_events_of, time_seconds)
         self._recent = Recent()
 
     def position(self, connection: Connection) -> int:
@@ -115,7 +106,7 @@ class SqlTopology:
 
     def has_pending(self, connection: Connection) -> bool:
         """See `Learner.has_pending`."""
-        return connection.execute("SELECT 1 FROM edge_pending LIMIT 1").fetchone() is not None
+        return self._waiting.any(connection)
 
     def look(self, connection: Connection, packs: Sequence[Pack], rows: tuple[int, int]) -> _Learned:
         """See `Learner.look`."""
@@ -123,22 +114,22 @@ class SqlTopology:
         events = list(chain.from_iterable(map(_events_of, packs)))
         if packs and packs[0].numbers[0] <= start:
             events = [event for event in events if event.row > start]
-        before = self._waiting_events(connection)
         effects = [event for event in events if event.causation_id is not None]
         first = _first_of(events)
         ids = list(first)
+        waited = self._waiting.waited(connection, ids)
         is_known = _look_back(connection, self._recent, first, effects, start)
-        waiting, reactions = _reactions(
-            before.values(), effects, first, self._read_ms(connection) - _PATIENCE_MS
-        )
+        oldest_ms = self._waiting.oldest_ms(connection, end)
+        still, reactions = _reactions(chain(waited.events(), effects), first, oldest_ms)
+        waiting = self._waiting.change(waited, still, oldest_ms, first_row_of(_places(start).start))
         kinds = alike(reactions)
 
         def stored() -> None:
             self._recent.add(start, end, segment_of(end), ids, first if is_known else {})
-            self._waiting = waiting
+            self._waiting.stored(waiting)
             self._on_reactions(kinds)
 
-        return _Learned(kinds, before, waiting, end, stored)
+        return _Learned(kinds, waiting, end, stored)
 
     def edges(self) -> dict[EdgeKey, Edge]:
         """All edges."""
@@ -160,33 +151,14 @@ class SqlTopology:
         with self._database.read() as connection:
             return load_crossings(connection, keys)
 
-    def _waiting_events(self, connection: Connection) -> dict[int, Event]:
-        """Effects whose cause hasn't been read yet, by their numbers."""
-        rows = [row for (row,) in connection.execute("SELECT event_row FROM edge_pending").fetchall()]
-        unknown = sorted(set(rows).difference(self._waiting))
-        found: dict[int, Event] = {}
-        for row in unknown:  # another process noted them, or this one in a life before
-            if row not in found:
-                for pack in packs_between(connection, row, row + 1):
-                    found.update((event.row, event) for event in _events_of(pack))
-        known = {**self._waiting, **found}
-        return {row: known[row] for row in rows if row in known}
-
-    def _read_ms(self, connection: Connection) -> float:
-        """Until when everything has been read; the present where nobody says."""
-        (read_ms,) = connection.execute("SELECT min(watermark_ms) FROM positions").fetchone()
-        now_ms = self._time_seconds() * 1000
-        return now_ms if read_ms is None else min(float(read_ms), now_ms)
-
 
 def _reactions(
-    waiting: Iterable[Event], effects: Iterable[Event], first: Mapping[str, Event], oldest_ms: float
+    effects: Iterable[Event], first: Mapping[str, Event], oldest_ms: float
 ) -> tuple[dict[int, Event], list[Reaction]]:
     """Effects that wait from now on, and what was found of the others.
 
     Args:
-        waiting: Those that have waited: their causes can only be among the events that are new.
-        effects: Those that are new.
+        effects: Those that have waited, whose causes can only be among the events that are new, and the new ones.
         first: Of each event the copy that was read first.
         oldest_ms: No effect waits that was written before.
     """
@@ -194,7 +166,7 @@ def _reactions(
     reactions: list[Reaction] = []
     find = first.get
     # Taken apart, and put together without a call of `Reaction`, an effect costs a third.
-    for effect in chain(waiting, effects):
+    for effect in effects:
         row, source, cause_id, event_id, at_ms, trace_id, _, kind, subject = effect
         own = find(event_id)
         if own is not None and own[0] < row:
@@ -211,8 +183,7 @@ def _reactions(
             cause_source, topic, source, latency, trace_id, cause_kind, at_ms, kind, event_id, subject,
         )  # fmt: skip
         reactions.append(_NEW(Reaction, reaction))
-    # Of too many, those that were read last: what the others wait for is the likelier never to come.
-    return dict(islice(still.items(), max(0, len(still) - _MAX_PENDING), None)), reactions
+    return still, reactions
 
 
 def _events_of(pack: Pack) -> list[Event]:
@@ -250,8 +221,7 @@ def _look_back(
     if not start:
         return True
     causes = {effect.causation_id for effect in effects if effect.causation_id is not None}
-    last = segment_of(start)
-    places = range(max(0, last - _LOOK_BACK + 1), last + 1)
+    places = _places(start)
     first_row = first_row_of(places.start)
     if not recent.reaches(start, first_row):
         wanted = causes.union(effect.event_id for effect in effects)
@@ -262,6 +232,12 @@ def _look_back(
     first.update((event.event_id, event) for event in known)
     _look_into_store(connection, set(others), places, first, start)
     return True
+
+
+def _places(row: int) -> range:
+    """The segments that are looked into, as seen from an event."""
+    last = segment_of(row)
+    return range(max(0, last - _LOOK_BACK + 1), last + 1)
 
 
 def _look_into_store(

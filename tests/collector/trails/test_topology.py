@@ -123,22 +123,20 @@ def test_in_history_an_effect_waits_until_its_cause_must_have_been_read(database
     assert pending(database) == 0
 
 
-def test_of_too_many_effects_those_that_came_last_wait(database, topology, monkeypatch):
-    monkeypatch.setattr("flowtrail_collector.topology.sql._MAX_PENDING", 2)
-    write(
-        database, ("payments", "e4", "/billing", "unknown", 0), ("payments", "e5", "/billing", "unknown", 0)
-    )
+def test_effects_beyond_those_held_in_memory_wait_as_well(database, topology, monkeypatch):
+    monkeypatch.setattr("flowtrail_collector.topology.waiting._MOST_AT_HAND", 2)
+    write(database, STOCK, *(("payments", f"n{n}", "/billing", "unknown", 0) for n in range(5)))
     learn(database, topology)
-    write(database, STOCK)
-    learn(database, topology)
-    assert pending(database) == 2
+    assert pending(database) == 6
     write(database, ORDERS)
     assert learn(database, topology) == {EdgeKey("orders", "orders", "inventory"): 1}
+    assert pending(database) == 5
 
 
 def pending(database):
     with database.read() as connection:
-        return connection.execute("SELECT count(*) FROM edge_pending").fetchone()[0]
+        tables = ("edge_pending", "edge_aside")
+        return sum(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables)
 
 
 def test_repeated_events_and_dead_letters_count_once(database, topology):

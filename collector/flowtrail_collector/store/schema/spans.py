@@ -114,4 +114,11 @@ CREATE TABLE edge_crossings (
   PRIMARY KEY (source, topic, target)
 ) WITHOUT ROWID
 """,
+    # Effects beyond those that are held in memory, found by a hash of the id of what they wait for. A backlog may have as
+    # many as there are events; a store that keeps up has none.
+    """
+CREATE TABLE edge_aside (event_row INTEGER PRIMARY KEY, cause INTEGER NOT NULL, at_ms INTEGER NOT NULL);
+CREATE INDEX edge_aside_by_cause ON edge_aside (cause);
+CREATE INDEX edge_aside_by_time ON edge_aside (at_ms)
+""",
 )
