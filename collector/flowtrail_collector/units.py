@@ -55,13 +55,13 @@ def parse_size(text: str) -> int:
 
 
 def iso_time(time_ns: int) -> str:
-    """Nanoseconds since the epoch as RFC 3339 in UTC, with microseconds."""
+    """Nanoseconds since the epoch as RFC 3339 in UTC, with microseconds; beyond the years 1 to 9999, their end."""
     # Integer arithmetic: a float of nanoseconds since the epoch is only good to a quarter of a microsecond.
     seconds, rest_ns = divmod(time_ns, 1_000_000_000)
     try:
         base = datetime.fromtimestamp(seconds, UTC)
     except (ValueError, OverflowError, OSError):
-        return str(time_ns)
+        return "9999-12-31T23:59:59.999999Z" if time_ns > 0 else "0001-01-01T00:00:00.000000Z"
     return f"{base:%Y-%m-%dT%H:%M:%S}.{rest_ns // 1000:06d}Z"
 
 

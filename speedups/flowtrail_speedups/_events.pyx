@@ -10,6 +10,7 @@ from cpython.unicode cimport PyUnicode_CheckExact, PyUnicode_DecodeASCII, PyUnic
 from libc.string cimport memchr, memcmp
 
 cdef extern from "Python.h":
+    object PyObject_CallMethodNoArgs(object, object)
     bint PyUnicode_IS_COMPACT_ASCII(object text)
     char* PyUnicode_DATA(object text)
     Py_ssize_t PyUnicode_GET_LENGTH(object text)
@@ -321,17 +322,19 @@ cdef class RecordReader:
 
     Args:
         record: The class of records, a `NamedTuple`.
+        unreadable: Told of a message whose headers can't be had; gives what counts in their place.
 
     Raises:
         TypeError: It has other fields than these.
     """
 
     cdef type _record
+    cdef object _unreadable
 
-    def __init__(self, type record):
+    def __init__(self, type record, unreadable):
         if getattr(record, "_fields", None) != _RECORD_FIELDS:
             raise TypeError("records have other fields")
-        self._record = record
+        self._record, self._unreadable = record, unreadable
 
     def read(self, list messages, Py_ssize_t start, reading, positions, kind, list records, dict last):
         """Append the records among messages; ends at the first message that is an error.
@@ -363,13 +366,18 @@ cdef class RecordReader:
             if not wanted or <long long>number < next_offset:
                 continue
             timestamp = message.timestamp()
+            try:
+                # Unlike Cython's own call this one checks for a result beside an exception: a list with a hole.
+                headers = PyObject_CallMethodNoArgs(message, "headers")
+            except (SystemError, ValueError):
+                headers = self._unreadable(message)
             record = (<PyTypeObject*>self._record).tp_alloc(<PyTypeObject*>self._record, 9)
             put(record, 0, topic)
             put(record, 1, partition_place[1])
             put(record, 2, number)
             put(record, 3, timestamp[1] if timestamp[0] and timestamp[1] >= 0 else None)
             put(record, 4, message.key())
-            put(record, 5, message.headers())
+            put(record, 5, headers)
             put(record, 6, dead)
             put(record, 7, retry)
             put(record, 8, message.value)

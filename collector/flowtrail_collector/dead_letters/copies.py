@@ -25,7 +25,13 @@ from flowtrail_collector.dead_letters.model.redrive import (
     too_large,
 )
 from flowtrail_collector.dead_letters.model.replacement import Replacement
-from flowtrail_collector.dead_letters.ports import Order, Outgoing, RecordMover, RedriveStore
+from flowtrail_collector.dead_letters.ports import (
+    HeadersLackingRecord,
+    Order,
+    Outgoing,
+    RecordMover,
+    RedriveStore,
+)
 
 __all__ = ["Copies", "Sending", "replaced"]
 
@@ -114,6 +120,8 @@ class Copies:
         read = self._read(letters)
         for letter in _as_they_lie(letters, read.records):
             way = self._way(letter, read)
+            if isinstance(read.records.get(letter.place), HeadersLackingRecord):
+                way = Refusal.HEADERS_LACKING  # what names its topic is among them
             if isinstance(way, Refusal):
                 refused[letter.place] = None, way.value
                 continue
@@ -235,6 +243,8 @@ def _copy(letter: DeadLetter, way: Route, read: _Read) -> Outgoing | str:
     record, source = read.records.get(letter.place), read.sources.get(letter.place)
     if record is None:
         return Refusal.GONE.value
+    if isinstance(source, HeadersLackingRecord):
+        return Refusal.HEADERS_LACKING.value
     if letter.convention == "share-group" and record.value is None and record.topic == letter.topic:
         return Refusal.NO_COPY.value
     oversize = oversize_of(letter, record.headers)

@@ -236,6 +236,11 @@ class Ack(NamedTuple):
     too_large: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class HeadersLackingRecord(Record):
+    """A record whose headers its client can't give: without them it isn't to be published again."""
+
+
 class RecordMover(Protocol):
     """Reads single records and publishes copies."""
 

@@ -26,6 +26,7 @@ _JSON = b"application/json"
 # For a header that isn't there, so that it can be joined like the others; known by being this very object.
 _ABSENT = b"absent"
 _USUAL_TRACEPARENT = re.compile("[^-]*-(?!0{32}-)([0-9a-f]{32})-(?!0{16}-)([0-9a-f]{16})-").match
+_HEX = re.compile("[0-9a-fA-F]+").fullmatch
 _OTHER_MEDIA_TYPES = frozenset({"Content-Type", "contentType"})
 
 
@@ -164,9 +165,7 @@ def _trace_context(traceparent: str | None) -> tuple[str | None, str | None]:
     parts = traceparent.split("-") if traceparent else []
     if len(parts) < 4 or len(parts[1]) != 32 or len(parts[2]) != 16:
         return None, None
-    try:
-        if int(parts[1], 16) == 0 or int(parts[2], 16) == 0:
-            return None, None
-    except ValueError:
+    # Upper case is read as lower case: some tracers write it.
+    if not (_HEX(parts[1]) and _HEX(parts[2])) or int(parts[1], 16) == 0 or int(parts[2], 16) == 0:
         return None, None
     return parts[1].lower(), parts[2].lower()

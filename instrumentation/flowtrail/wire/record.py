@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import methodcaller
 from typing import Any, Protocol
+
+_log = logging.getLogger("flowtrail.confluent")
+# Called like this, Python checks for a list with a hole in it, which confluent-kafka gives beside an exception.
+_given_headers = methodcaller("headers")
 
 Header = tuple[str, bytes | None]
 """One record header as Kafka carries it: a name and bytes, or a name and null."""
@@ -58,7 +64,15 @@ def as_record(record: Any) -> RecordLike:
 
 
 def record_of(message: Any) -> Record:
-    """The record in a message of confluent-kafka."""
+    """The record in a message of confluent-kafka; headers that it can't give (a name isn't UTF-8) count as none."""
+    try:
+        headers = _given_headers(message) or ()
+    except (SystemError, ValueError):
+        headers = ()
+        _log.warning(
+            "%s-%s@%s: a header's name isn't UTF-8, so the record is read as one without headers: let its producer "
+            "write names in UTF-8", message.topic(), message.partition(), message.offset(),
+        )  # fmt: skip
     kind, stamp = message.timestamp()
     return Record(
         message.topic(),
@@ -67,7 +81,7 @@ def record_of(message: Any) -> Record:
         stamp if kind and stamp >= 0 else None,
         message.key(),
         message.value(),
-        message.headers() or (),
+        headers,
     )
 
 

@@ -150,7 +150,15 @@ def test_an_event_without_a_correlation_id_starts_a_flow_under_its_own_id(made):
     assert made.kinds() == {"open": 1}
 
 
-@pytest.mark.parametrize("traceparent", [b"", b"00-x-y-01", b"00-" + b"0" * 32 + b"-" + b"1" * 16 + b"-01"])
+BROKEN_IDS = ["\uff11" * 32, " " + "1" * 31, "+" + "1" * 31, "1_" * 15 + "11", "1" * 31 + "\n", "\u0661" * 32]
+BROKEN_PARENTS = [
+    *(f"00-{trace}-{'2' * 16}-01".encode() for trace in BROKEN_IDS),
+    *(f"00-{'2' * 32}-{span[:15]}{span[-1]}-01".encode() for span in BROKEN_IDS),
+    b"", b"00-x-y-01", b"00-" + b"0" * 32 + b"-" + b"1" * 16 + b"-01",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("traceparent", BROKEN_PARENTS)
 def test_a_broken_trace_context_is_none(made, traceparent):
     take(made, incoming([*PLACED, ("traceparent", traceparent)]))
     assert rows(made, "trace_id, span_id") == [(None, None)]

@@ -9,11 +9,13 @@ from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
 from kafka import KafkaProducer
 
+from flowtrail.wire import Record
 from flowtrail_collector.brokers.kafka.connection import read_connection
 from flowtrail_collector.brokers.kafka.message_size import batch_bytes
 from flowtrail_collector.brokers.kafka.mover import KafkaRecordMover
-from flowtrail_collector.dead_letters.ports import Outgoing
+from flowtrail_collector.dead_letters.ports import HeadersLackingRecord, Outgoing
 from flowtrail_collector.errors import ServiceUnreachableError
+from headerkit.names import write_bad_names
 from waiting import scaled, wait_for
 
 
@@ -48,6 +50,15 @@ def test_single_records_near_and_far(adapter, filled):
     assert record.headers == [("n", b"7"), ("null", None), ("n", b"again")]
     assert record.key == b"k"
     assert record.timestamp_ms
+
+
+def test_a_record_whose_headers_cant_be_had_is_told_from_one_without(adapter, broker, topic):
+    name = topic("names")
+    adapter.make_topic(name, 1)
+    write_bad_names(broker, name, 2)
+    found = adapter.read([(name, 0, 0), (name, 0, 1)], 20)
+    assert [type(record) for record in found.values()] == [Record, HeadersLackingRecord]
+    assert [record.value for record in found.values()] == [b"v", b"v"]
 
 
 def test_what_isnt_there_is_left_out(adapter, filled, topic):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import threading
 from collections import Counter
@@ -15,7 +16,7 @@ from flowtrail_collector.dead_letters.desk import RedriveDesk
 from flowtrail_collector.dead_letters.model.headers import DeadLetterHeaders
 from flowtrail_collector.dead_letters.model.letter import Selection
 from flowtrail_collector.dead_letters.model.redrive import Refusal, too_large
-from flowtrail_collector.dead_letters.ports import JobState, Order
+from flowtrail_collector.dead_letters.ports import HeadersLackingRecord, JobState, Order
 from flowtrail_collector.dead_letters.redriver import Redriver
 from flowtrail_collector.dead_letters.sql.jobs import SqlRedrive
 from flowtrail_collector.errors import ConfigurationError, FencedError, ServiceUnreachableError
@@ -90,6 +91,20 @@ def test_everything_goes_back_as_it_was(database, caplog):
     )  # fmt: skip
     assert sum("redriven orders.billing.dlq/0@" in message for message in caplog.messages) == 25
     assert place.store.redriven_counts() == {(DLQ, "orders", "billing", "redriven"): 25}
+
+
+@pytest.mark.parametrize("to", [None, "orders"])
+def test_a_dead_letter_whose_headers_cant_be_read_stays(database, place, to):
+    letter = place.kafka.bury(0, [])
+    keep(database, [letter])
+    there = place.kafka.records[letter.place]
+    place.kafka.records[letter.place] = HeadersLackingRecord(
+        **{field.name: getattr(there, field.name) for field in dataclasses.fields(there)}
+    )
+    job = place.start(to=to)
+    place.work()
+    assert place.arrived() == Counter()
+    assert place.store.job(job.id).refusals == {Refusal.HEADERS_LACKING.value: 1}
 
 
 @pytest.mark.slow

@@ -36,4 +36,8 @@ def test_moments_are_utc_in_rfc_3339() -> None:
     assert iso_time(1_000_001_999) == "1970-01-01T00:00:01.000001Z"
     assert iso_time_ms(1_500) == "1970-01-01T00:00:01.500000Z"
     assert iso_time_ms(None) is None
+    assert iso_time_ms(253_402_300_799_999) == "9999-12-31T23:59:59.999000Z"
+    for late_ms in (253_402_300_800_000, 2**62, 2**63 - 1):
+        assert iso_time_ms(late_ms) == "9999-12-31T23:59:59.999999Z"
+    assert iso_time_ms(-(2**62)) == "0001-01-01T00:00:00.000000Z"
     assert iso_time_seconds(1.5) == "1970-01-01T00:00:01.500Z"

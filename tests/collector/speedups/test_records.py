@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
 import pytest
-from confluent_kafka import TIMESTAMP_CREATE_TIME, TIMESTAMP_NOT_AVAILABLE
+from confluent_kafka import TIMESTAMP_CREATE_TIME, TIMESTAMP_NOT_AVAILABLE, Consumer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowtrail_collector.brokers.kafka.tail.records import RecordsOf, records_of, records_reader
 from flowtrail_collector.events.model import Position
 from flowtrail_collector.events.reading import Incoming
+from headerkit.names import write_bad_names
+from waiting import scaled, wait_for
 
 READING = {("a", 0), ("a", 1), ("b", 0)}
 POSITIONS = {("a", 0): Position(5, 0), ("a", 1): Position(0, 0), ("b", 0): Position(7, 0), ("c", 0): Position(0, 0)}  # fmt: skip
@@ -127,9 +132,54 @@ def test_a_timestamp_that_is_none(made: RecordsOf, moment: tuple[int, int], expe
     assert record.timestamp_ms == expected
 
 
+@pytest.mark.parametrize(
+    "error", [SystemError("a result"), ValueError("?"), UnicodeDecodeError("u", b"", 0, 1, "")]
+)
+def test_headers_that_the_client_cant_give_are_none(made: RecordsOf, error: Exception) -> None:
+    class Headless(Given):
+        def headers(self) -> Any:
+            raise error
+
+    place, records, _ = taken(made, [Given(), Headless(number=10), Given(number=11)])
+    assert place == 3
+    assert [(r.offset, r.headers) for r in records] == [
+        (9, [("ce_id", b"e")]),
+        (10, None),
+        (11, [("ce_id", b"e")]),
+    ]
+
+
+@pytest.mark.slow
+def test_a_header_name_that_isnt_utf_8_costs_one_record_its_headers(
+    made: RecordsOf,
+    broker: str,
+    topic: Callable[[str], str],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: Any,
+) -> None:
+    monkeypatch.setattr("flowtrail_collector.brokers.kafka.messages._Said.at", -math.inf)
+    name = topic("names")
+    admin = AdminClient({"bootstrap.servers": broker})  # kept until the answer is there
+    (made_topic,) = admin.create_topics([NewTopic(name, 1, 1)]).values()
+    made_topic.result(scaled(20))
+    write_bad_names(broker, name)
+    consumer = Consumer({"bootstrap.servers": broker, "group.id": "names"})
+    consumer.assign([TopicPartition(name, 0, 0)])
+    messages: list[Any] = []
+    wait_for(lambda: messages.extend(consumer.consume(200, 0.2)) or len(messages) >= 200, scaled(30))
+    consumer.close()
+    records: list[Incoming] = []
+    place = made(messages, 0, {(name, 0)}, {(name, 0): Position(0, 0)}, lambda _: (False, False), records, {})
+    assert place == len(records) == 200
+    # So many that Python's own call would have been specialised, which no longer looks for an exception.
+    assert [r.headers for r in records] == [None if n % 2 else [("good", b"v")] for n in range(200)]
+    (line,) = [message for message in caplog.messages if "isn't UTF-8" in message]
+    assert f"{name}-0@1:" in line
+
+
 def test_a_message_that_fails_fails_it(made: RecordsOf) -> None:
     class Broken(Given):
-        def headers(self) -> Any:
+        def key(self) -> Any:
             raise ValueError("broken")
 
     with pytest.raises(ValueError, match="broken"):

@@ -22,9 +22,9 @@ from flowtrail_collector.brokers.kafka.closing import close
 from flowtrail_collector.brokers.kafka.connection import KafkaConnection
 from flowtrail_collector.brokers.kafka.errors import reason_of, unreachable
 from flowtrail_collector.brokers.kafka.message_size import SizeLimits, fits
-from flowtrail_collector.brokers.kafka.messages import fields_of, partition_of
+from flowtrail_collector.brokers.kafka.messages import given_headers, partition_of, timestamp_of
 from flowtrail_collector.dead_letters.model.letter import Place
-from flowtrail_collector.dead_letters.ports import Ack, Outgoing
+from flowtrail_collector.dead_letters.ports import Ack, HeadersLackingRecord, Outgoing
 from flowtrail_collector.errors import ServiceUnreachableError
 
 __all__ = ["KafkaRecordMover"]
@@ -270,6 +270,16 @@ def _turns(places: Sequence[Place]) -> list[dict[Partition, list[int]]]:
     return turns
 
 
+def _record(message: Message) -> Record:
+    kind, headers = Record, None
+    try:
+        headers = given_headers(message)
+    except (SystemError, ValueError):
+        kind = HeadersLackingRecord
+    place = *partition_of(message), message.offset() or 0
+    return kind(*place, timestamp_of(message), message.key(), message.value(), list(headers or ()))
+
+
 def _take(message: Message, waiting: dict[Partition, list[int]], found: dict[Place, Record]) -> str | None:
     """Note what a message says about the places waited for; gives a problem that may pass.
 
@@ -291,11 +301,7 @@ def _take(message: Message, waiting: dict[Partition, list[int]], found: dict[Pla
         return None
     while wanted and wanted[-1] <= offset:
         if wanted.pop() == offset:
-            *_, timestamp_ms, key, headers = fields_of(message)
-            value = message.value()
-            found[*partition, offset] = Record(
-                *partition, offset, timestamp_ms, key, value, list(headers or ())
-            )
+            found[*partition, offset] = _record(message)
     if not wanted:
         del waiting[partition]
     return None

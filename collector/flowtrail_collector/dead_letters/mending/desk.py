@@ -26,7 +26,14 @@ from flowtrail_collector.dead_letters.model.audit import EditLine, WriteLine
 from flowtrail_collector.dead_letters.model.letter import DeadLetter, Place, Selection
 from flowtrail_collector.dead_letters.model.redrive import Refusal, too_large
 from flowtrail_collector.dead_letters.model.replacement import Replacement
-from flowtrail_collector.dead_letters.ports import Job, Order, Outgoing, RecordMover, RedriveStore
+from flowtrail_collector.dead_letters.ports import (
+    HeadersLackingRecord,
+    Job,
+    Order,
+    Outgoing,
+    RecordMover,
+    RedriveStore,
+)
 from flowtrail_collector.errors import ConfigurationError
 from flowtrail_collector.logs import audit_logger
 
@@ -206,6 +213,8 @@ class MendingDesk:
             self._mover.settled(())
         if record is None or record.timestamp_ms != letter.timestamp_ms:
             raise ConfigurationError(Refusal.GONE.value)
+        if isinstance(record, HeadersLackingRecord):
+            raise ConfigurationError(Refusal.HEADERS_LACKING.value)
         return record.key, record.value, record.headers
 
     def _check_size(self, record: Outgoing) -> None:

@@ -64,6 +64,10 @@ class Refusal(StrEnum):
     GONE = "the record is no longer in the dead letter topic"
     NO_COPY = "the dead letter has no copy of the record, and the original is gone"
     DEALT_WITH = "it was redriven or dismissed meanwhile, so the edit wasn't sent"
+    HEADERS_LACKING = (
+        "its headers can't be read, as the name of one isn't UTF-8, and without them it isn't sent: "
+        "publish it again with another client"
+    )
     NOT_TAKEN = "the broker rejects it permanently"
 
 

@@ -11,7 +11,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from flowtrail_collector.brokers.kafka.closing import close
 from flowtrail_collector.brokers.kafka.connection import KafkaConnection
 from flowtrail_collector.brokers.kafka.errors import reason_of
-from flowtrail_collector.brokers.kafka.messages import fields_of, partition_of
+from flowtrail_collector.brokers.kafka.messages import partition_of, timestamp_of
 from flowtrail_collector.lag.ports import Failure, FirstRecord
 
 __all__ = ["KafkaRecordProber"]
@@ -132,8 +132,8 @@ class KafkaRecordProber:
 def _record(message: Message, offset: int, failures: dict[str, Failure]) -> FirstRecord | None:
     error = message.error()
     if error is None:
-        _, _, at, timestamp_ms, *_ = fields_of(message)
-        return FirstRecord(at, timestamp_ms / 1000 if timestamp_ms else None, exists=True)
+        timestamp_ms = timestamp_of(message)
+        return FirstRecord(message.offset() or 0, timestamp_ms / 1000 if timestamp_ms else None, exists=True)
     if error.code() == KafkaError._PARTITION_EOF:
         return FirstRecord(max(offset, message.offset() or 0), None, exists=False)
     topic, _ = partition_of(message)

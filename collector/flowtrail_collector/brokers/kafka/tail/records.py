@@ -8,7 +8,7 @@ from typing import Protocol
 
 from confluent_kafka import Message
 
-from flowtrail_collector.brokers.kafka.messages import fields_of
+from flowtrail_collector.brokers.kafka.messages import fields_of, unreadable_headers
 from flowtrail_collector.brokers.kafka.tail.positions import Place
 from flowtrail_collector.events.model import Position
 from flowtrail_collector.events.reading import Incoming
@@ -74,5 +74,5 @@ def records_reader(speedups: ModuleType | None) -> RecordsOf:
     """`records_of`, or its compiled counterpart."""
     if speedups is None:
         return records_of
-    made: RecordsOf = speedups.RecordReader(Incoming).read
+    made: RecordsOf = speedups.RecordReader(Incoming, unreadable_headers).read
     return made
