@@ -21,7 +21,7 @@ logger = logging.getLogger("flowtrail_collector")
 SPEEDUPS = "flowtrail-speedups"
 """The package's name."""
 _MODULE = "flowtrail_speedups"
-_INTERFACE = 1
+_INTERFACE = 2
 _INSTALL = f"run pip install ./speedups in a checkout of flowtrail {__version__}"
 
 Use = Literal["auto", "off", "required"]

@@ -21,5 +21,5 @@ __all__ = [
 
 __version__ = version("flowtrail-speedups")
 
-INTERFACE = 1
+INTERFACE = 2
 """What the collector expects; changes with any change of what is here."""
