@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 
 from flowtrail_collector.brokers.kafka.tail.offsets import OffsetReader
 from flowtrail_collector.brokers.kafka.tail.positions import EARLIEST, LATEST, Place, Positions
@@ -15,7 +15,6 @@ def look_at_ends(
     offsets: OffsetReader,
     positions: Positions,
     reading: Collection[Place],
-    passed: Mapping[Place, int],
     letters: Collection[Place],
     asked_ms: int,
 ) -> dict[Place, int]:
@@ -25,7 +24,6 @@ def look_at_ends(
         offsets: Asks the brokers.
         positions: Moved on.
         reading: The partitions being read.
-        passed: See `AllPartitions.passed`.
         letters: The partitions of dead letter topics.
         asked_ms: The present, milliseconds since the epoch.
 
@@ -37,9 +35,10 @@ def look_at_ends(
     """
     ends = offsets.read(sorted({*reading, *letters}), LATEST)
     begins = offsets.read(sorted(letters), EARLIEST)
-    read = {place: max(positions[place].next_offset, passed.get(place, 0)) for place in reading}
     caught_up = {
-        place: Position(read[place], asked_ms) for place, end in ends.items() if read.get(place, -1) >= end
+        place: Position(positions[place].next_offset, asked_ms)
+        for place, end in ends.items()
+        if place in reading and positions[place].next_offset >= end
     }
     if caught_up:
         positions.move(caught_up)

@@ -27,8 +27,6 @@ class AllPartitions:
         consumer: The client, once it is open.
         reading: The partitions being read.
         held: Those of them that wait for others.
-        passed: Up to which offsets the client has read those of them that have nothing more: behind the last record that
-            it gives there may be markers of transactions, and records that were aborted or compacted away.
     """
 
     # What the client is set to unless its user says otherwise, and what it has to be set to.
@@ -42,15 +40,13 @@ class AllPartitions:
         "fetch.message.max.bytes": 250_000,
         "fetch.queue.backoff.ms": 20,
     }
-    # The group's name is required; it is never joined.
-    settings: Mapping[str, Any] = {"group.id": "flowtrail-collector", "enable.partition.eof": True}
+    settings: Mapping[str, Any] = {"group.id": "flowtrail-collector"}  # required; never joined
 
     def __init__(self, positions: Positions) -> None:
         self._positions = positions
         self.consumer: Any = None
         self.reading: set[Place] = set()
         self.held: set[Place] = set()
-        self.passed: dict[Place, int] = {}
 
     def open(self, settings: Mapping[str, Any]) -> None:
         """Make the client, with these settings besides its own."""
@@ -79,8 +75,6 @@ class AllPartitions:
     def stop(self, places: Collection[Place]) -> None:
         """Read some partitions no longer."""
         self.hold(self.held.difference(places))
-        for place in places:
-            self.passed.pop(place, None)
         self.reading.difference_update(places)
         self._unassign(places)
 
@@ -115,7 +109,6 @@ class AllPartitions:
     def abandon(self) -> None:
         """Trust nothing that was known about positions. Nothing is being read."""
         self.reading = set()
-        self.passed = {}
         self._positions.up_to_date = False
 
     def _assign(self, places: Collection[Place]) -> None:
@@ -149,9 +142,7 @@ class GroupPartitions(AllPartitions):
 
     def __init__(self, positions: Positions, group: str) -> None:
         super().__init__(positions)
-        self.settings = {
-            **AllPartitions.settings, "group.id": group, "partition.assignment.strategy": "range"
-        }  # fmt: skip
+        self.settings = {"group.id": group, "partition.assignment.strategy": "range"}
         self._subscribed: set[str] = set()
         self._owned: set[Place] = set()
 

@@ -176,13 +176,11 @@ class Reading:
 
     def _on_error(self, message: Message, error: KafkaError) -> None:
         topic, partition = message.topic(), message.partition()
-        if error.code() not in (KafkaError._PARTITION_EOF, *_POSITION_GONE):
-            self._report(f"reading {topic}-{partition}: {reason_of(error)}")
+        if error.code() not in _POSITION_GONE:
+            if error.code() != KafkaError._PARTITION_EOF:
+                self._report(f"reading {topic}-{partition}: {reason_of(error)}")
             return
         if topic is None or partition is None or (topic, partition) not in self._partitions.reading:
-            return
-        if error.code() == KafkaError._PARTITION_EOF:  # what was read before it comes before it
-            self._partitions.passed[topic, partition] = message.offset() or 0
             return
         # The position is gone: retention was quicker, or the topic was recreated.
         place = (topic, partition)

@@ -200,8 +200,6 @@ class KafkaTail:
     def _look_at_ends(self, offsets: OffsetReader, letters: set[Place]) -> None:
         now_ms = int(self._time_seconds() * 1000)
         try:
-            self._depths = look_at_ends(
-                offsets, self._positions, self._partitions.reading, self._partitions.passed, letters, now_ms
-            )
+            self._depths = look_at_ends(offsets, self._positions, self._partitions.reading, letters, now_ms)
         except ServiceUnreachableError as error:
             self._trouble.note(str(error))
