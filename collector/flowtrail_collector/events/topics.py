@@ -24,7 +24,8 @@ class PartitionRead:
 
     Attributes:
         partition: Its number.
-        next_offset: The offset behind the last record that was read, or where reading begins.
+        next_offset: The offset behind the last record that was read, and behind the markers of transactions and what
+            else holds no record there; or where reading begins.
         records: Records read since the store was made.
         without_type: Of those, how many have no event type.
         without_id: How many have no event id.
@@ -44,7 +45,7 @@ class PartitionRead:
 
     @property
     def last_offset(self) -> int | None:
-        """Offset of the last record that was read; None if none was."""
+        """The last offset that was read, a record's or that of a marker behind it; None if no record was."""
         return self.next_offset - 1 if self.records else None
 
 

@@ -20,6 +20,8 @@ def look_at_ends(
 ) -> dict[Place, int]:
     """Move the watermark of partitions that have been read to their end, as of when the brokers were asked.
 
+    A transaction that is open holds it: what was written in it, and behind it, can't be read yet.
+
     Args:
         offsets: Asks the brokers.
         positions: Moved on.
@@ -33,13 +35,14 @@ def look_at_ends(
     Raises:
         ServiceUnreachableError: No broker answers; nothing was moved.
     """
-    ends = offsets.read(sorted({*reading, *letters}), LATEST)
+    ends = offsets.ends(sorted(reading))
+    stable = offsets.read(sorted(letters), LATEST)
     begins = offsets.read(sorted(letters), EARLIEST)
     caught_up = {
         place: Position(positions[place].next_offset, asked_ms)
         for place, end in ends.items()
-        if place in reading and positions[place].next_offset >= end
+        if positions[place].next_offset >= end
     }
     if caught_up:
         positions.move(caught_up)
-    return {place: ends.get(place, begin) - begin for place, begin in begins.items()}
+    return {place: stable.get(place, begin) - begin for place, begin in begins.items()}

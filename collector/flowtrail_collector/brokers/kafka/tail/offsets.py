@@ -33,12 +33,20 @@ class OffsetReader:
         self.servers = connection.bootstrap_servers
 
     def read(self, places: Sequence[Place], which: Literal["earliest", "latest"]) -> dict[Place, int]:
-        """The earliest offset, or the one behind the last record that can be read; of what can be told.
+        """The earliest offset, or the last stable one, before which everything can be read; of what can be told.
 
         Raises:
             ServiceUnreachableError: No partition's offset could be read.
         """
         return self._ask(dict.fromkeys(places, offset_spec(which)))
+
+    def ends(self, places: Sequence[Place]) -> dict[Place, int]:
+        """The offset behind everything that was written, open transactions included; of what can be told.
+
+        Raises:
+            ServiceUnreachableError: No partition's offset could be read.
+        """
+        return self._ask(dict.fromkeys(places, offset_spec(LATEST)), IsolationLevel.READ_UNCOMMITTED)
 
     def starting(self, places: Sequence[Place], start: Start, now_seconds: float) -> dict[Place, int]:
         """Where to begin: `earliest`, `latest`, or at the first record at most so many seconds old.
@@ -80,12 +88,14 @@ class OffsetReader:
                 found[topic] = identity
         return found
 
-    def _ask(self, specs: dict[Place, Any]) -> dict[Place, int]:
+    def _ask(
+        self, specs: dict[Place, Any], isolation: IsolationLevel = IsolationLevel.READ_COMMITTED
+    ) -> dict[Place, int]:
         if not specs:
             return {}
         futures = self._admin.list_offsets(
             {TopicPartition(*place): spec for place, spec in specs.items()},
-            isolation_level=IsolationLevel.READ_COMMITTED,
+            isolation_level=isolation,
             request_timeout=_TIMEOUT_SECONDS,
         )
         found: dict[Place, int] = {}

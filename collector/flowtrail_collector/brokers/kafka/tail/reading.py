@@ -43,10 +43,11 @@ _POSITION_GONE = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)
 
 @dataclass(slots=True)
 class _Growing:
-    """A batch, and the last record of each partition in it."""
+    """A batch, the last record of each partition in it, and how far partitions that ended were fetched."""
 
     batch: Batch = field(default_factory=Batch)
     last: dict[Place, Incoming] = field(default_factory=dict)
+    ends: dict[Place, int] = field(default_factory=dict)
 
 
 class Reading:
@@ -146,21 +147,40 @@ class Reading:
                     self._positions.read(records, growing.batch)
                     self._write(growing)
                     records.clear()
-                self._on_error(messages[place], error)
+                if error.code() == KafkaError._PARTITION_EOF:
+                    self._at_end(messages[place], growing)
+                else:
+                    self._on_error(messages[place], error)
             place += 1
         if records:
             self._positions.read(records, growing.batch)
 
+    def _at_end(self, message: Message, growing: _Growing) -> None:
+        """Note that a partition has no more for us before this offset.
+
+        The client is given neither markers nor aborted records, and what is compacted away isn't there: without
+        this, the position would stay behind the last record, before an end that never comes nearer.
+        """
+        topic, partition, offset = message.topic(), message.partition(), message.offset()
+        if topic is None or partition is None or offset is None:
+            return
+        place = topic, partition
+        if place in self._partitions.reading and offset > self._positions[place].next_offset:
+            growing.ends[place] = offset
+
     def _write(self, growing: _Growing) -> None:
         """Write what was read; the batch is empty afterwards."""
-        batch, last = growing.batch, growing.last
-        if not last:
+        batch, last, ends = growing.batch, growing.last, growing.ends
+        if not last and not ends:
             return
         now_ms = int(self._time_seconds() * 1000)
         moves = {
             place: Position(record.offset + 1, self._read_until(place, record, now_ms))
             for place, record in last.items()
         }
+        for place, end in ends.items():
+            offset, watermark_ms = moves.get(place, self._positions[place])
+            moves[place] = Position(max(offset, end), watermark_ms)
         self._positions.move(moves, batch)
         self._report(None)
         if self._timestamps is not None:
@@ -169,6 +189,7 @@ class Reading:
                     self._timestamps.add(topic, partition, record.offset, record.timestamp_ms)
         growing.batch = Batch()
         last.clear()
+        ends.clear()
 
     def _read_until(self, place: Place, record: Incoming, now_ms: int) -> int:
         # A timestamp from the future says nothing about how far we have read.
@@ -177,8 +198,7 @@ class Reading:
     def _on_error(self, message: Message, error: KafkaError) -> None:
         topic, partition = message.topic(), message.partition()
         if error.code() not in _POSITION_GONE:
-            if error.code() != KafkaError._PARTITION_EOF:
-                self._report(f"reading {topic}-{partition}: {reason_of(error)}")
+            self._report(f"reading {topic}-{partition}: {reason_of(error)}")
             return
         if topic is None or partition is None or (topic, partition) not in self._partitions.reading:
             return

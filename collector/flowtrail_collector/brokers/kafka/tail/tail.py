@@ -141,6 +141,7 @@ class KafkaTail:
             client_id="flowtrail-collector",
             enable_auto_commit=False,
             enable_auto_offset_store=False,
+            enable_partition_eof=True,
             auto_offset_reset="error",
             fetch_wait_max_ms=200,
         )
