@@ -136,7 +136,7 @@ def watermark_ms(made, topic):
 
 
 def moved_on(made, topic, since_ms):
-    until(lambda: watermark_ms(made, topic) > since_ms, lambda: made.store.positions())
+    until(lambda: watermark_ms(made, topic) > since_ms, made.store.positions)
 
 
 @pytest.mark.parametrize("commit", [True, False], ids=["committed", "aborted"])
