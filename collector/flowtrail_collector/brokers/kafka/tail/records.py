@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping, Sequence
 from types import ModuleType
-from typing import Protocol
 
 from confluent_kafka import Message
 
@@ -16,22 +15,14 @@ from flowtrail_collector.events.reading import Incoming
 __all__ = ["RecordsOf", "records_of", "records_reader"]
 
 
-class RecordsOf(Protocol):
-    """`records_of`, or its compiled counterpart."""
-
-    def __call__(
-        self,
-        messages: Sequence[Message],
-        start: int,
-        reading: Container[Place],
-        positions: Mapping[Place, Position],
-        kind: Callable[[str], tuple[bool, bool]],
-        records: list[Incoming],
-        last: dict[Place, Incoming],
-        /,
-    ) -> int:
-        """See `records_of`."""
-        ...
+RecordsOf = Callable[
+    [
+        Sequence[Message], int, Container[Place], Mapping[Place, Position], Callable[[str], tuple[bool, bool]],
+        list[Incoming], dict[Place, Incoming],
+    ],
+    int,
+]  # fmt: skip
+"""`records_of`, or its compiled counterpart."""
 
 
 def records_of(
